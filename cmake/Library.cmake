@@ -1,0 +1,10 @@
+# libsandstone.a: every room but the faces, for programs that embed Sandstone.
+get_property(rooms GLOBAL PROPERTY SANDSTONE_ROOMS)
+add_library(libsandstone STATIC)
+set_target_properties(libsandstone PROPERTIES OUTPUT_NAME sandstone EXPORT_NAME sandstone)
+foreach(room IN LISTS rooms)
+  target_sources(libsandstone PRIVATE $<TARGET_OBJECTS:${room}>)
+endforeach()
+target_link_libraries(libsandstone PUBLIC Threads::Threads $<BUILD_INTERFACE:sandstone_options>)
+target_include_directories(libsandstone PUBLIC $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+add_library(sandstone::sandstone ALIAS libsandstone)
