@@ -1,0 +1,43 @@
+// Relay: carries bytes one way between a descriptor of the caller's and a pipe or pty of the workload's, so that the
+// workload never holds, and cannot reopen through /proc/self/fd, what the caller has open.
+#pragma once
+
+#include <poll.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "base/fd.h"
+
+namespace sandstone::engine {
+
+class Relay {
+ public:
+  // Neither descriptor needs to be non-blocking, and none is made so: the caller shares its own with others.
+  Relay(Fd from, Fd to) : from_(std::move(from)), to_(std::move(to)) {}
+
+  [[nodiscard]] bool open() const { return from_.valid(); }
+  [[nodiscard]] uint64_t carried() const { return carried_; }
+
+  void add_to(std::vector<pollfd>& polled) const;
+  // Does what can be done without blocking. Closes both ends at end of file or when the reader has gone.
+  void on_ready(const pollfd& ready);
+  // After the workload's end: what is still in the pipe. May block on the caller's descriptor.
+  void drain();
+
+ private:
+  [[nodiscard]] bool pending() const { return begin_ < end_; }
+  bool fill();   // false: end of file
+  bool flush(bool may_block);  // false: nobody reads any more
+  void close();
+
+  static constexpr size_t kBuffer = 64 << 10;
+  Fd from_;
+  Fd to_;
+  std::vector<char> buffer_;
+  size_t begin_ = 0;
+  size_t end_ = 0;
+  uint64_t carried_ = 0;
+};
+
+}  // namespace sandstone::engine

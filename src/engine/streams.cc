@@ -1,0 +1,63 @@
+#include "engine/streams.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace sandstone::engine {
+namespace {
+
+Result<Fd> open_null() {
+  Fd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  if (!null.valid()) return system_error("/dev/null", "cannot open", errno);
+  return null;
+}
+
+Fd copy_of(int fd) { return Fd(::fcntl(fd, F_DUPFD_CLOEXEC, 3)); }
+
+// `relayed` is where a relay for Stream::inherit goes.
+Result<Fd> connect_output(Stream to, int inherited, std::vector<Relay>& relayed, Fd& callers_end) {
+  if (to == Stream::null) return open_null();
+  auto pipe = make_pipe();
+  if (!pipe) return pipe.error();
+  if (to == Stream::pipe) {
+    callers_end = std::move(pipe->read);
+  } else {
+    Fd target = copy_of(inherited);
+    if (!target.valid()) return open_null();  // the caller closed it
+    relayed.emplace_back(std::move(pipe->read), std::move(target));
+  }
+  return std::move(pipe->write);
+}
+
+}  // namespace
+
+Result<Connected> connect_streams(const Streams& streams) {
+  Connected connected;
+  Fd source = streams.stdin_from == Stream::inherit ? copy_of(STDIN_FILENO) : Fd();
+  if (streams.stdin_from == Stream::null || (streams.stdin_from == Stream::inherit && !source.valid())) {
+    auto null = open_null();
+    if (!null) return null.error();
+    connected.ports.in = std::move(*null);
+  } else {
+    auto pipe = make_pipe();
+    if (!pipe) return pipe.error();
+    connected.ports.in = std::move(pipe->read);
+    if (streams.stdin_from == Stream::pipe) {
+      connected.stdin_end = std::move(pipe->write);
+    } else {
+      ::fcntl(pipe->write.get(), F_SETFL, O_NONBLOCK);
+      connected.input.emplace(std::move(source), std::move(pipe->write));
+    }
+  }
+  auto out = connect_output(streams.stdout_to, STDOUT_FILENO, connected.outputs, connected.stdout_end);
+  if (!out) return out.error();
+  auto err = connect_output(streams.stderr_to, STDERR_FILENO, connected.outputs, connected.stderr_end);
+  if (!err) return err.error();
+  connected.ports.out = std::move(*out);
+  connected.ports.err = std::move(*err);
+  return connected;
+}
+
+}  // namespace sandstone::engine

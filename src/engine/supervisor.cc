@@ -1,0 +1,175 @@
+#include "engine/supervisor.h"
+
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+
+#include "base/units.h"
+
+namespace sandstone::engine {
+namespace {
+
+using std::chrono::duration_cast;
+using std::chrono::milliseconds;
+using std::chrono::nanoseconds;
+
+// A limit on processes that is hit for this many looks on end is a fork bomb; a burst of make -j is not.
+constexpr int kPidsStrikes = 10;
+constexpr milliseconds kLook{100};
+
+}  // namespace
+
+Result<const Engine*> engine_for(Tier tier) {
+  for (const Engine* engine : engines())
+    if (engine->serves(tier)) return engine;
+  return Error{"--tier", std::string("no engine for ") + to_string(tier), {}};
+}
+
+Result<void> Supervisor::start(const Engine& engine, Ports ports) {
+  auto workload = engine.start(spec_, std::move(ports));
+  if (!workload) return workload.error();
+  workload_ = std::move(*workload);
+  if (terminal_ != nullptr) terminal_->attach(workload_->take_terminal());
+  recorder_.emit(Event::Kind::started, spec_.name);
+  return {};
+}
+
+Outcome Supervisor::run(Controls controls) {
+  while (!workload_->ending()) turn(controls);
+  for (Relay& relay : outputs_) relay.drain();
+  if (terminal_ != nullptr && terminal_->output() != nullptr) terminal_->output()->drain();
+  Outcome outcome;
+  conclude(outcome);
+  return outcome;
+}
+
+void Supervisor::turn(const Controls& controls) {
+  polled_.clear();
+  workload_->add_to(polled_);
+  const size_t workloads = polled_.size();
+  if (controls.requests.valid()) polled_.push_back({controls.requests.get(), POLLIN, 0});
+  if (controls.signals >= 0) polled_.push_back({controls.signals, POLLIN, 0});
+  for (const Relay& relay : outputs_) relay.add_to(polled_);
+  if (input_) input_->add_to(polled_);
+  Relay* const from_terminal = terminal_ != nullptr ? terminal_->output() : nullptr;
+  Relay* const to_terminal = terminal_ != nullptr ? terminal_->input() : nullptr;
+  if (from_terminal != nullptr) from_terminal->add_to(polled_);
+  if (to_terminal != nullptr) to_terminal->add_to(polled_);
+
+  const int ready = ::poll(polled_.data(), polled_.size(), poll_timeout());
+  if (ready > 0) {
+    for (size_t i = 0; i < polled_.size(); ++i) {
+      const pollfd& one = polled_[i];
+      if (one.revents == 0) continue;
+      if (i < workloads) workload_->on_ready(one, recorder_);
+      else if (one.fd == controls.requests.get()) on_request(controls);
+      else if (one.fd == controls.signals) on_signal(controls);
+      else {
+        for (Relay& relay : outputs_) relay.on_ready(one);
+        if (input_) input_->on_ready(one);
+        if (from_terminal != nullptr) from_terminal->on_ready(one);
+        if (to_terminal != nullptr) to_terminal->on_ready(one);
+      }
+    }
+  }
+  watch_limits();
+}
+
+void Supervisor::on_request(const Controls& controls) {
+  int request = 0;
+  if (::read(controls.requests.get(), &request, sizeof request) != sizeof request) return;
+  if (request != Controls::kKill) return workload_->signal(request);
+  if (!ended_for_) ended_for_ = Cause::killed;
+  workload_->kill();
+}
+
+void Supervisor::on_signal(const Controls& controls) {
+  signalfd_siginfo info{};
+  if (::read(controls.signals, &info, sizeof info) != sizeof info) return;
+  if (info.ssi_signo == SIGWINCH) {
+    if (terminal_ != nullptr) terminal_->resized();
+    return;
+  }
+  workload_->signal(static_cast<int>(info.ssi_signo));
+}
+
+uint64_t Supervisor::carried() const {
+  uint64_t sum = terminal_ != nullptr && terminal_->output() != nullptr ? terminal_->output()->carried() : 0;
+  for (const Relay& relay : outputs_) sum += relay.carried();
+  return sum;
+}
+
+void Supervisor::watch_limits() {
+  const nanoseconds now = recorder_.since_start();
+  const Limits& limits = spec_.limits;
+  if (limits.timeout && now >= *limits.timeout) end_for(Cause::timeout, "timeout");
+  if (limits.output_bytes && carried() > *limits.output_bytes) end_for(Cause::output, "output");
+  if (limits.pids && now >= next_look_) {
+    next_look_ = now + kLook;
+    pids_strikes_ = workload_->at_pids_limit() ? pids_strikes_ + 1 : 0;
+    if (pids_strikes_ == 1) recorder_.limit("pids");
+    if (pids_strikes_ >= kPidsStrikes) end_for(Cause::pids, "pids");
+  }
+}
+
+void Supervisor::end_for(Cause cause, const char* limit) {
+  if (ended_for_) return;
+  ended_for_ = cause;
+  recorder_.limit(limit);
+  workload_->kill();
+}
+
+int Supervisor::poll_timeout() const {
+  if (ended_for_) return -1;
+  nanoseconds next = nanoseconds::max();
+  if (spec_.limits.timeout) next = *spec_.limits.timeout;
+  if (spec_.limits.pids) next = std::min(next, next_look_);
+  if (next == nanoseconds::max()) return -1;
+  const auto left = duration_cast<milliseconds>(next - recorder_.since_start()).count() + 1;
+  return static_cast<int>(std::clamp<int64_t>(left, 0, 60'000));
+}
+
+void Supervisor::conclude(Outcome& outcome) {
+  const Ending& ending = *workload_->ending();
+  outcome.tier = spec_.tier;
+  outcome.walls = workload_->walls();
+  outcome.missing = workload_->missing();
+  outcome.usage = ending.usage;
+  outcome.usage.wall = recorder_.since_start();
+  outcome.usage.output_bytes = carried();
+  if (ending.out_of_memory) recorder_.limit("memory");
+  if (ending.disk_full) recorder_.limit("disk");
+
+  if (ended_for_) {
+    outcome.cause = *ended_for_;
+    outcome.exit_status = *ended_for_ == Cause::timeout ? 124 : 137;
+  } else if (ending.out_of_memory && ending.kind == Ending::Kind::exited && WIFSIGNALED(ending.wait_status)) {
+    outcome.cause = Cause::memory;
+    outcome.exit_status = 137;
+  } else if (ending.kind == Ending::Kind::exec_failed) {
+    const bool missing = ending.exec_errno == ENOENT || ending.exec_errno == ENOTDIR;
+    outcome.cause = missing ? Cause::not_found : Cause::not_executable;
+    outcome.exit_status = missing ? 127 : 126;
+    outcome.error = system_error(spec_.argv[0], missing ? "command not found" : "cannot be executed", ending.exec_errno);
+  } else if (ending.kind == Ending::Kind::failed) {
+    outcome.cause = Cause::failed;
+    outcome.exit_status = 125;
+    outcome.error = ending.error;
+  } else if (WIFSIGNALED(ending.wait_status)) {
+    outcome.cause = Cause::signaled;
+    outcome.signal = WTERMSIG(ending.wait_status);
+    outcome.exit_status = 128 + outcome.signal;
+  } else {
+    outcome.cause = Cause::exited;
+    outcome.exit_status = WEXITSTATUS(ending.wait_status);
+  }
+  recorder_.emit(Event::Kind::exited, to_string(outcome.cause));
+  recorder_.finish(outcome);
+}
+
+}  // namespace sandstone::engine

@@ -1,0 +1,127 @@
+// The namespaces that are a clone flag and little else. The network namespace has a file of its own.
+
+#include <fmt/format.h>
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/sys.h"
+#include "walls/factories.h"
+#include "walls/setup.h"
+
+namespace sandstone::walls {
+namespace {
+
+class NamespaceWall : public Wall {
+ public:
+  NamespaceWall(const char* name, const char* proc_name, uint64_t flag)
+      : name_(name), proc_name_(proc_name), flag_(flag) {}
+
+  [[nodiscard]] const char* name() const override { return name_; }
+  [[nodiscard]] uint64_t clone_flags() const override { return flag_; }
+  [[nodiscard]] Support support() const override {
+    if (::access(fmt::format("/proc/self/ns/{}", proc_name_).c_str(), F_OK) == 0) return {};
+    return {false, {}, fmt::format("this kernel has no {} namespaces", proc_name_), "use a kernel built with them"};
+  }
+
+ private:
+  const char* name_;
+  const char* proc_name_;
+  uint64_t flag_;
+};
+
+// Whether an ordinary user may make user namespaces is decided by sysctls and security modules; each refusal gets its
+// own sentence, because EPERM alone tells nobody what to do.
+class UserWall final : public NamespaceWall {
+ public:
+  UserWall() : NamespaceWall("user", "user", CLONE_NEWUSER) {}
+
+  [[nodiscard]] Support support() const override {
+    if (const Support base = NamespaceWall::support(); !base.available) return base;
+    const auto value = [](const char* path) {
+      auto text = read_file(path);
+      return text ? std::atoi(text->c_str()) : -1;
+    };
+    if (value("/proc/sys/user/max_user_namespaces") == 0)
+      return {false, {}, "user namespaces are switched off", "sysctl user.max_user_namespaces=10000"};
+    if (::geteuid() != 0 && value("/proc/sys/kernel/unprivileged_userns_clone") == 0)
+      return {false, {}, "only root may make user namespaces here", "sysctl kernel.unprivileged_userns_clone=1"};
+    if (::geteuid() != 0 && value("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == 1)
+      return {true,
+              "restricted",
+              "AppArmor lets only profiled programs make user namespaces",
+              "add an AppArmor profile for sandstone with 'userns,' or sysctl "
+              "kernel.apparmor_restrict_unprivileged_userns=0"};
+    return {};
+  }
+
+  [[nodiscard]] bool raise(Child& child) noexcept override {
+    char go = 0;
+    const long got = sys::read(child.map_ready_fd, &go, 1);
+    if (got != 1) return child.fail(got < 0 ? static_cast<int>(got) : -EPIPE, "wait for the id maps");
+    const User inside = child.setup.inside;
+    // A root caller's supplementary groups would still open files for the workload. An ordinary user's cannot be
+    // dropped: setgroups(2) is denied in a namespace that its owner mapped.
+    if (child.setup.caller_is_root) {
+      if (const long r = sys::call(SYS_setgroups, 0, 0); r < 0) return child.fail(static_cast<int>(r), "setgroups");
+    }
+    if (const long r = sys::call(SYS_setresgid, inside.gid, inside.gid, inside.gid); r < 0)
+      return child.fail(static_cast<int>(r), "setresgid");
+    if (const long r = sys::call(SYS_setresuid, inside.uid, inside.uid, inside.uid); r < 0)
+      return child.fail(static_cast<int>(r), "setresuid");
+    return true;
+  }
+};
+
+class UtsWall final : public NamespaceWall {
+ public:
+  UtsWall() : NamespaceWall("uts", "uts", CLONE_NEWUTS) {}
+
+  [[nodiscard]] bool raise(Child& child) noexcept override {
+    const std::string& hostname = child.setup.hostname;
+    const long r = sys::call(SYS_sethostname, sys::word(hostname.c_str()), static_cast<long>(hostname.size()));
+    return r == 0 || child.fail(static_cast<int>(r), "sethostname", hostname.c_str());
+  }
+};
+
+class MountWall final : public NamespaceWall {
+ public:
+  MountWall() : NamespaceWall("mount", "mnt", CLONE_NEWNS) {}
+
+  [[nodiscard]] bool raise(Child& child) noexcept override {
+    // A root caller's mount namespace is a peer of the copy: without this, what we mount would appear on the host.
+    mount_attr attributes{};
+    attributes.propagation = MS_PRIVATE_FLAG;
+    if (const int r = sys::mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, attributes); r < 0)
+      return child.fail(r, "make all mounts private", "/");
+    open_sources(child);
+    return true;
+  }
+
+ private:
+  // What the caller named is opened with the caller's rights, which end when the user wall changes the ids. What cannot
+  // be opened is reported by the step that needs it.
+  static void open_sources(Child& child) noexcept {
+    const auto open = [](const std::string& path) { return sys::openat(AT_FDCWD, path.c_str(), O_PATH); };
+    for (ViewStep& step : child.setup.view)
+      if (!step.source.empty()) step.source_fd = open(step.source);
+    if (!child.setup.spec.rootfs.empty()) child.rootfs_fd = open(child.setup.spec.rootfs);
+    if (!child.setup.spec.save_directory.empty()) child.save_fd = open(child.setup.spec.save_directory);
+  }
+
+  static constexpr uint64_t MS_PRIVATE_FLAG = 1 << 18;  // MS_PRIVATE; <sys/mount.h> clashes with <linux/mount.h>
+};
+
+}  // namespace
+
+std::unique_ptr<Wall> make_user_wall() { return std::make_unique<UserWall>(); }
+std::unique_ptr<Wall> make_mount_wall() { return std::make_unique<MountWall>(); }
+std::unique_ptr<Wall> make_uts_wall() { return std::make_unique<UtsWall>(); }
+std::unique_ptr<Wall> make_pid_wall() { return std::make_unique<NamespaceWall>("pid", "pid", CLONE_NEWPID); }
+std::unique_ptr<Wall> make_ipc_wall() { return std::make_unique<NamespaceWall>("ipc", "ipc", CLONE_NEWIPC); }
+std::unique_ptr<Wall> make_cgroup_wall() { return std::make_unique<NamespaceWall>("cgroup", "cgroup", CLONE_NEWCGROUP); }
+std::unique_ptr<Wall> make_time_wall() { return std::make_unique<NamespaceWall>("time", "time", CLONE_NEWTIME); }
+
+}  // namespace sandstone::walls

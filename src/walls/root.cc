@@ -1,0 +1,372 @@
+// The root wall: a tmpfs (or an overlay over a rootfs) composed step by step, entered by pivot_root, the host's root
+// detached. Every mount is made by descriptor: a path is resolved once, inside the new root, without magic links, so
+// that no symlink in a hostile rootfs leads a mount or a file of ours elsewhere (CVE-2025-31133, -52565, -52881).
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include <climits>
+
+#include "base/sys.h"
+#include "walls/factories.h"
+#include "walls/join_network.h"
+#include "walls/setup.h"
+#include "walls/view.h"
+
+namespace sandstone::walls {
+namespace {
+
+using Kind = ViewStep::Kind;
+
+constexpr uint64_t kInRoot = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
+constexpr unsigned kDetach = 2;  // MNT_DETACH
+
+// A descriptor for as long as a scope lasts, without Fd's use of errno.
+class Scoped {
+ public:
+  explicit Scoped(int fd) noexcept : fd_(fd) {}
+  Scoped(const Scoped&) = delete;
+  Scoped& operator=(const Scoped&) = delete;
+  ~Scoped() {
+    if (fd_ >= 0) sys::close(fd_);
+  }
+  [[nodiscard]] int get() const noexcept { return fd_; }
+
+ private:
+  int fd_;
+};
+
+// Opens `path` below `root`, making what is missing: folders on the way, and at the end a folder or an empty file.
+// Returns an O_PATH descriptor or -errno.
+int open_or_make(int root, const char* path, bool is_directory, uint32_t mode) noexcept {
+  int found = sys::openat2(root, path, O_PATH, 0, kInRoot);
+  if (found != -ENOENT) return found;
+  char prefix[PATH_MAX];
+  const size_t length = std::strlen(path);
+  if (length >= sizeof prefix) return -ENAMETOOLONG;
+  int parent = sys::openat2(root, "/", O_PATH | O_DIRECTORY, 0, kInRoot);
+  for (size_t begin = 0; begin < length && parent >= 0;) {
+    while (begin < length && path[begin] == '/') ++begin;
+    size_t end = begin;
+    while (end < length && path[end] != '/') ++end;
+    if (begin == end) break;
+    const bool last = path[end + std::strspn(path + end, "/")] == '\0';
+    std::memcpy(prefix, path, end);
+    prefix[end] = '\0';
+    int next = sys::openat2(root, prefix, O_PATH, 0, kInRoot);
+    if (next == -ENOENT) {
+      const char* name = prefix + begin;
+      int made = 0;
+      if (last && !is_directory) {
+        made = sys::openat(parent, name, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW, mode & 0777);
+        if (made >= 0) sys::close(made);
+      } else {
+        made = sys::mkdirat(parent, name, last ? mode & 0777 : 0755);
+      }
+      // A dangling symlink: there is a name, yet nothing behind it. Following it could only go where it should not.
+      if (made < 0) next = made == -EEXIST ? -ELOOP : made;
+      else next = sys::openat2(root, prefix, O_PATH, 0, kInRoot);
+    }
+    sys::close(parent);
+    parent = next;
+    begin = end;
+  }
+  return parent;
+}
+
+int set_attributes(int mount, uint64_t set, unsigned flags) noexcept {
+  mount_attr attributes{};
+  attributes.attr_set = set;
+  return sys::mount_setattr(mount, "", AT_EMPTY_PATH | flags, attributes);
+}
+
+bool is_directory(int fd) noexcept {
+  struct stat info {};
+  return sys::call(SYS_newfstatat, fd, sys::word(""), sys::word(&info), AT_EMPTY_PATH) == 0 && S_ISDIR(info.st_mode);
+}
+
+bool is_null_device(int fd) noexcept {
+  struct stat info {};
+  return sys::call(SYS_newfstatat, fd, sys::word(""), sys::word(&info), AT_EMPTY_PATH) == 0 &&
+         S_ISCHR(info.st_mode) && info.st_rdev == makedev(1, 3);
+}
+
+class Composer {
+ public:
+  Composer(Child& child, int root) noexcept : child_(child), root_(root) {}
+
+  [[nodiscard]] bool carry_out(const ViewStep& step) noexcept {
+    int result = 0;
+    switch (step.kind) {
+      case Kind::directory: result = make_directory(step); break;
+      case Kind::file: result = write_file(step); break;
+      case Kind::symlink: result = make_symlink(step); break;
+      case Kind::bind: result = bind(step); break;
+      case Kind::bind_root: result = clone_within(step, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, 0); break;
+      case Kind::read_only: result = clone_within(step, MOUNT_ATTR_RDONLY, AT_RECURSIVE); break;
+      case Kind::tmpfs: result = mount_tmpfs(step); break;
+      case Kind::proc: result = mount_proc(step); break;
+      case Kind::devpts: result = mount_devpts(step); break;
+      case Kind::mask: result = mask(step); break;
+    }
+    if (result >= 0 || step.may_fail) return true;
+    return child_.fail(result, name_of(step.kind), step.destination.c_str());
+  }
+
+ private:
+  static const char* name_of(Kind kind) noexcept {
+    constexpr const char* kNames[] = {"make the folder", "write the file", "make the symlink", "bind",
+                                      "make writable",   "mount tmpfs at", "mount proc at",    "mount devpts at",
+                                      "mask",            "make read-only"};
+    return kNames[static_cast<size_t>(kind)];
+  }
+
+  [[nodiscard]] int make_directory(const ViewStep& step) const noexcept {
+    Scoped folder(open_or_make(root_, step.destination.c_str(), true, step.mode));
+    if (folder.get() < 0) return folder.get();
+    // mkdir(2) obeys the umask and drops the sticky bit's companions; say the mode outright. O_PATH cannot fchmod.
+    Scoped open(sys::openat2(root_, step.destination.c_str(), O_RDONLY | O_DIRECTORY, 0, kInRoot));
+    if (open.get() >= 0 && step.mode != 0755) sys::call(SYS_fchmod, open.get(), step.mode);
+    return 0;
+  }
+
+  [[nodiscard]] int write_file(const ViewStep& step) const noexcept {
+    Scoped made(open_or_make(root_, step.destination.c_str(), false, step.mode));
+    if (made.get() < 0) return made.get();
+    Scoped file(sys::openat2(root_, step.destination.c_str(), O_WRONLY | O_TRUNC | O_NONBLOCK, 0, kInRoot));
+    if (file.get() < 0) return file.get();
+    const long put = sys::write(file.get(), step.content.data(), step.content.size());
+    return put == static_cast<long>(step.content.size()) ? 0 : put < 0 ? static_cast<int>(put) : -EIO;
+  }
+
+  [[nodiscard]] int make_symlink(const ViewStep& step) const noexcept {
+    const char* path = step.destination.c_str();
+    const size_t slash = step.destination.rfind('/');
+    char parent_path[PATH_MAX];
+    if (slash >= sizeof parent_path) return -ENAMETOOLONG;
+    std::memcpy(parent_path, path, slash);
+    std::memcpy(parent_path + slash, "/", 2);
+    Scoped parent(open_or_make(root_, parent_path, true, 0755));
+    if (parent.get() < 0) return parent.get();
+    return static_cast<int>(
+        sys::call(SYS_symlinkat, sys::word(step.content.c_str()), parent.get(), sys::word(path + slash + 1)));
+  }
+
+  // Puts a detached mount at the step's destination, which is made if it is missing.
+  [[nodiscard]] int attach(int mount, const ViewStep& step, bool directory) const noexcept {
+    Scoped target(open_or_make(root_, step.destination.c_str(), directory, directory ? 0755U : 0644U));
+    if (target.get() < 0) return target.get();
+    return sys::move_mount(mount, target.get(), 0);
+  }
+
+  [[nodiscard]] int bind(const ViewStep& step) const noexcept {
+    if (step.source_fd < 0) return step.source_fd;
+    Scoped mount(sys::open_tree(step.source_fd, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE));
+    if (mount.get() < 0) return mount.get();
+    // MS_BIND|MS_RDONLY in one mount(2) call is not read-only, and never reaches the submounts: this does both.
+    uint64_t attributes = MOUNT_ATTR_NOSUID;
+    attributes |= step.devices ? MOUNT_ATTR_NOEXEC : MOUNT_ATTR_NODEV;
+    if (!step.writable) attributes |= MOUNT_ATTR_RDONLY;
+    if (const int r = set_attributes(mount.get(), attributes, AT_RECURSIVE); r < 0) return r;
+    return attach(mount.get(), step, is_directory(step.source_fd));
+  }
+
+  [[nodiscard]] int clone_within(const ViewStep& step, uint64_t attributes, unsigned flags) const noexcept {
+    Scoped place(sys::openat2(root_, step.destination.c_str(), O_PATH, 0, kInRoot));
+    if (place.get() == -ENOENT) return 0;
+    if (place.get() < 0) return place.get();
+    Scoped mount(sys::open_tree(place.get(), "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | flags));
+    if (mount.get() < 0) return mount.get();
+    if (const int r = set_attributes(mount.get(), attributes, flags); r < 0) return r;
+    return sys::move_mount(mount.get(), place.get(), 0);
+  }
+
+  [[nodiscard]] int mount_tmpfs(const ViewStep& step) const noexcept {
+    char size[24];
+    char mode[8];
+    const char* options[] = {"size", decimal(step.bytes, size), "mode", octal(step.mode, mode)};
+    uint64_t attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
+    Scoped mount(sys::detached_mount("tmpfs", options, 4, static_cast<unsigned>(attributes)));
+    return mount.get() < 0 ? mount.get() : attach(mount.get(), step, true);
+  }
+
+  [[nodiscard]] int mount_proc(const ViewStep& step) const noexcept {
+    Scoped mount(sys::detached_mount("proc", nullptr, 0, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC));
+    return mount.get() < 0 ? mount.get() : attach(mount.get(), step, true);
+  }
+
+  [[nodiscard]] int mount_devpts(const ViewStep& step) noexcept {
+    const char* options[] = {"newinstance", nullptr, "ptmxmode", "0666", "mode", "0620"};
+    Scoped mount(sys::detached_mount("devpts", options, 6, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC));
+    if (mount.get() < 0) return mount.get();
+    if (const int r = attach(mount.get(), step, true); r < 0 || !child_.setup.terminal_inside) return r;
+    return open_terminal();
+  }
+
+  // The workload's terminal is of its own devpts, opened on the mount itself: never through a path that a rootfs could
+  // have bent (CVE-2025-52565), and never the caller's.
+  [[nodiscard]] int open_terminal() noexcept {
+    child_.terminal_fd = sys::openat2(root_, "/dev/pts/ptmx", O_RDWR | O_NOCTTY, 0, kInRoot);
+    if (child_.terminal_fd < 0) return child_.terminal_fd;
+    int unlock = 0;
+    constexpr long kUnlock = 0x40045431;  // TIOCSPTLCK
+    constexpr long kGetPeer = 0x5441;     // TIOCGPTPEER
+    if (const long r = sys::call(SYS_ioctl, child_.terminal_fd, kUnlock, sys::word(&unlock)); r < 0) return static_cast<int>(r);
+    child_.terminal_slave_fd =
+        static_cast<int>(sys::call(SYS_ioctl, child_.terminal_fd, kGetPeer, O_RDWR | O_NOCTTY | O_CLOEXEC));
+    return child_.terminal_slave_fd < 0 ? child_.terminal_slave_fd : 0;
+  }
+
+  // The source of emptiness is the host's, opened before anything hostile was in sight and checked to be what it says.
+  [[nodiscard]] int mask(const ViewStep& step) const noexcept {
+    Scoped place(sys::openat2(root_, step.destination.c_str(), O_PATH | O_NOFOLLOW, 0, kInRoot));
+    if (place.get() == -ENOENT) return 0;
+    if (place.get() < 0) return place.get();
+    if (is_directory(place.get())) {
+      const char* options[] = {"size", "0", "nr_inodes", "1", "mode", "0555"};
+      Scoped empty(sys::detached_mount("tmpfs", options, 6, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV));
+      return empty.get() < 0 ? empty.get() : sys::move_mount(empty.get(), place.get(), 0);
+    }
+    if (step.source_fd < 0) return step.source_fd;
+    if (!is_null_device(step.source_fd)) return -ENODEV;
+    Scoped null(sys::open_tree(step.source_fd, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
+    if (null.get() < 0) return null.get();
+    if (const int r = set_attributes(null.get(), MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, 0); r < 0) return r;
+    return sys::move_mount(null.get(), place.get(), 0);
+  }
+
+  static const char* decimal(uint64_t value, char (&text)[24]) noexcept {
+    char* at = text + sizeof text;
+    *--at = '\0';
+    do *--at = static_cast<char>('0' + value % 10);
+    while ((value /= 10) != 0);
+    return at;
+  }
+  static const char* octal(uint32_t value, char (&text)[8]) noexcept {
+    char* at = text + sizeof text;
+    *--at = '\0';
+    do *--at = static_cast<char>('0' + value % 8);
+    while ((value /= 8) != 0);
+    return at;
+  }
+
+  Child& child_;
+  int root_;
+};
+
+class RootWall final : public Wall {
+ public:
+  [[nodiscard]] const char* name() const override { return "root"; }
+
+  [[nodiscard]] Support support() const override {
+    // An invalid descriptor tells ENOSYS from EBADF without touching any mount.
+    if (sys::call(SYS_mount_setattr, -1, sys::word(""), AT_EMPTY_PATH, 0, MOUNT_ATTR_SIZE_VER0) == -ENOSYS)
+      return {false, {}, "this kernel lacks mount_setattr(2)", "Linux 5.12 or later"};
+    return {};
+  }
+
+  Result<void> build(Setup& setup) override {
+    if (!setup.has("mount")) return Error{"wall root", "needs the wall mount", "add it to --walls"};
+    root_bytes_ = std::to_string(setup.spec.limits.disk_bytes.value_or(kDefaultTmpfsBytes));
+    directory_ = setup.spec.working_directory.empty() ? setup.home : setup.spec.working_directory;
+    return plan_view(setup);
+  }
+
+  [[nodiscard]] bool raise(Child& child) noexcept override {
+    const int root = make_root(child);
+    if (root < 0) return false;
+    Composer composer(child, root);
+    for (const ViewStep& step : child.setup.view)
+      if (!composer.carry_out(step)) return false;
+    if (child.setup.spec.read_only_root) {
+      if (const int r = set_attributes(root, MOUNT_ATTR_RDONLY, 0); r < 0) return child.fail(r, "make read-only", "/");
+    }
+    // The network helper still looks at the host's root, which is about to go.
+    return join_network(child) && enter(child, root);
+  }
+
+ private:
+  // The new root is mounted over "/", where nobody but us can reach or replace it: this mount namespace is our own.
+  [[nodiscard]] int make_root(Child& child) const noexcept {
+    const char* options[] = {"size", root_bytes_.c_str(), "mode", "0755"};
+    const int root = sys::detached_mount("tmpfs", options, 4, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+    if (root < 0) return child.fail(root, "make a tmpfs"), -1;
+    Scoped old(sys::openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY));
+    if (const int r = sys::move_mount(root, old.get(), 0); r < 0) return child.fail(r, "mount the new root"), -1;
+    if (child.setup.spec.rootfs.empty()) return root;
+    return overlay(child, root);
+  }
+
+  // Relative names in the overlay's options: a rootfs whose path holds ':' or ',' then needs no escaping.
+  [[nodiscard]] static int overlay(Child& child, int scratch) noexcept {
+    const Setup& setup = child.setup;
+    for (const char* name : {"lower", "upper", "work", "save"})
+      if (const int r = sys::mkdirat(scratch, name, 0755); r < 0) return child.fail(r, "prepare the overlay", name), -1;
+    Scoped lower_place(sys::openat(scratch, "lower", O_PATH | O_DIRECTORY));
+    if (const int r = place_lower(child, lower_place.get()); r < 0) return child.fail(r, "open the rootfs", setup.spec.rootfs.c_str()), -1;
+    const char* upper = "upper";
+    const char* work = "work";
+    if (!setup.spec.save_directory.empty()) {
+      if (!place_save(child, scratch)) return -1;
+      upper = "save/upper";
+      work = "save/work";
+    }
+    if (const long r = sys::call(SYS_fchdir, scratch); r < 0) return child.fail(static_cast<int>(r), "enter the overlay's folder"), -1;
+    const char* options[] = {"lowerdir", "lower", "upperdir", upper, "workdir", work, "userxattr", nullptr};
+    const int root = sys::detached_mount("overlay", options, 8, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+    if (root < 0) return child.fail(root, "overlay the rootfs", setup.spec.rootfs.c_str()), -1;
+    if (const int r = sys::move_mount(root, scratch, 0); r < 0) return child.fail(r, "mount the new root"), -1;
+    return root;
+  }
+
+  [[nodiscard]] static int place_lower(Child& child, int place) noexcept {
+    int lower = child.setup.rootfs_mount.get();
+    if (lower < 0) {
+      if (child.rootfs_fd < 0) return child.rootfs_fd;
+      lower = sys::open_tree(child.rootfs_fd, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+      if (lower < 0) return lower;
+      if (const int r = set_attributes(lower, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, 0); r < 0) return r;
+    }
+    return sys::move_mount(lower, place, 0);
+  }
+
+  [[nodiscard]] static bool place_save(Child& child, int scratch) noexcept {
+    const char* path = child.setup.spec.save_directory.c_str();
+    Scoped place(sys::openat(scratch, "save", O_PATH | O_DIRECTORY));
+    if (child.save_fd < 0) return child.fail(child.save_fd, "open the folder of --save", path);
+    Scoped mount(sys::open_tree(child.save_fd, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
+    if (mount.get() < 0) return child.fail(mount.get(), "open the folder of --save", path);
+    const int r = sys::move_mount(mount.get(), place.get(), 0);
+    return r == 0 || child.fail(r, "mount the folder of --save", path);
+  }
+
+  // pivot_root(".", ".") stacks the old root on the new one, from where it is detached: no folder for it is needed, and
+  // no chroot is left for a double chroot to leave.
+  [[nodiscard]] bool enter(Child& child, int root) const noexcept {
+    if (const long r = sys::call(SYS_fchdir, root); r < 0) return child.fail(static_cast<int>(r), "enter the new root");
+    if (const long r = sys::call(SYS_pivot_root, sys::word("."), sys::word(".")); r < 0)
+      return child.fail(static_cast<int>(r), "pivot_root");
+    if (const long r = sys::call(SYS_umount2, sys::word("."), kDetach); r < 0)
+      return child.fail(static_cast<int>(r), "detach the host's root");
+    if (const long r = sys::call(SYS_chdir, sys::word("/")); r < 0) return child.fail(static_cast<int>(r), "enter the new root");
+    return change_directory(child, root);
+  }
+
+  // CVE-2024-21626: the working directory is opened inside the new root, without magic links such as /proc/self/fd/7.
+  [[nodiscard]] bool change_directory(Child& child, int root) const noexcept {
+    Scoped directory(open_or_make(root, directory_.c_str(), true, 0755));
+    if (directory.get() < 0) return child.fail(directory.get(), "open the working directory", directory_.c_str());
+    const long r = sys::call(SYS_fchdir, directory.get());
+    return r == 0 || child.fail(static_cast<int>(r), "enter the working directory", directory_.c_str());
+  }
+
+  std::string root_bytes_;
+  std::string directory_;
+};
+
+}  // namespace
+
+std::unique_ptr<Wall> make_root_wall() { return std::make_unique<RootWall>(); }
+
+}  // namespace sandstone::walls

@@ -1,0 +1,29 @@
+#include "walls/wall.h"
+
+#include "walls/setup.h"
+
+namespace sandstone::walls {
+
+bool Wall::needed(const RunSpec&) const { return true; }
+Result<void> Wall::build(Setup&) { return {}; }
+bool Wall::raise(Child&) noexcept { return true; }
+
+namespace {
+
+template <size_t N>
+void copy_text(std::array<char, N>& to, const char* from) noexcept {
+  size_t i = 0;
+  for (; from[i] != '\0' && i + 1 < N; ++i) to[i] = from[i];
+  to[i] = '\0';
+}
+
+}  // namespace
+
+bool Child::fail(int negative_errno, const char* step, const char* subject) noexcept {
+  failure.error = -negative_errno;
+  copy_text(failure.step, step);
+  copy_text(failure.subject, subject);
+  return false;
+}
+
+}  // namespace sandstone::walls
