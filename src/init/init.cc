@@ -145,6 +145,8 @@ void kill_children(long self) {
   if (argc <= kFixedArguments) exit(125);
   const char* flags = argv[1];
   const bool reaper = has_flag(flags, kFlagReaper);
+  // The workload must not get the control socket along: it could tell lies about its end.
+  call(SYS_fcntl, kControlFd, 2 /* F_SETFD */, 1 /* FD_CLOEXEC */);
   // The workload must not trace, stop or read process 1, and process 1 must not outlive the supervisor.
   call(SYS_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
   call(SYS_prctl, PR_SET_PDEATHSIG, kSigKill, 0, 0, 0);
