@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "${1:-$(dirname -- "${BASH_SOURCE[0]}")/..}"
 
-rooms=(base spec event walls image net engine jail probe cli)
+rooms=(base spec event image net walls engine jail api probe cli)
 declare -A height
 for i in "${!rooms[@]}"; do height[${rooms[i]}]=$i; done
 
