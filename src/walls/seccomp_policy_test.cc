@@ -86,7 +86,8 @@ TEST_P(Filter, GivesEveryNumberThePolicysVerdict) {
     }
   }
   for (uint32_t number = 0; number < 2000; ++number) {
-    if (!listed.contains(number)) EXPECT_EQ(verdict(native(number)), kEnosys) << number;
+    if (listed.contains(number)) continue;
+    EXPECT_EQ(verdict(native(number)), kEnosys) << number;
   }
 }
 
