@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 #include <linux/close_range.h>
+#include <linux/keyctl.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdlib>
 
 #include "base/sys.h"
@@ -60,10 +62,13 @@ class SessionWall final : public Wall {
   [[nodiscard]] const char* name() const override { return "session"; }
   [[nodiscard]] Support support() const override { return {}; }
 
-  // Without a controlling terminal TIOCSTI has nothing to type into (CVE-2017-5226).
   [[nodiscard]] bool raise(Child& child) noexcept override {
-    const long r = sys::call(SYS_setsid);
-    return r >= 0 || child.fail(static_cast<int>(r), "setsid");
+    // Without a controlling terminal TIOCSTI has nothing to type into (CVE-2017-5226).
+    if (const long r = sys::call(SYS_setsid); r < 0) return child.fail(static_cast<int>(r), "setsid");
+    // Who possesses the caller's session keyring can read the keys in it, whatever namespaces say. Where the call does
+    // not exist or is filtered, the workload cannot make it either.
+    const long r = sys::call(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, 0);
+    return r >= 0 || r == -ENOSYS || r == -EPERM || child.fail(static_cast<int>(r), "join a session keyring of its own");
   }
 };
 

@@ -69,8 +69,9 @@ class NetWall final : public Wall {
     return {false, {}, "this kernel has no network namespaces", "use a kernel built with them"};
   }
 
+  [[nodiscard]] bool needed(const RunSpec& spec) const override { return spec.network != Network::host; }
+
   Result<void> build(Setup& setup) override {
-    if (setup.spec.network == Network::host) return {};
     helper_ = std::make_unique<Helper>();
     helper_->wants_frames = setup.spec.network == Network::user;
     if (helper_->wants_frames) helper_->plan = net::link_plan(setup.spec);
@@ -80,7 +81,6 @@ class NetWall final : public Wall {
   // clone(2) of the C library is used for its handling of the new stack; CLONE_VM means that it must not touch errno
   // on our side while we look at it, and we never do.
   [[nodiscard]] bool raise(Child& child) noexcept override {
-    if (!helper_) return true;
     const int pid = ::clone(helper_main, helper_->stack + sizeof helper_->stack, CLONE_VM | CLONE_FILES, helper_.get());
     if (pid < 0) return child.fail(-EAGAIN, "start the network helper");
     helper_->pid = pid;
