@@ -5,6 +5,8 @@ check=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)/rooms_test.sh
 tree=$(mktemp -d)
 trap 'rm -rf "$tree"' EXIT
 
+echo 'foreach(room base walls jail cli)' >"$tree/CMakeLists.txt"
+
 # try STATUS FILE INCLUDE: the check's status on a tree that is right but for one line.
 try() {
   rm -rf "$tree/src"

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Fails when a room includes a header of a room above it. Rooms, lowest first, as in docs and CMakeLists.txt.
+# Fails when a room includes a header of a room above it, in the order that CMakeLists.txt lists them, lowest first.
 # Process 1 (src/init) is freestanding: it includes no room, and only jail may include its protocol header.
 set -euo pipefail
 cd "${1:-$(dirname -- "${BASH_SOURCE[0]}")/..}"
 
-rooms=(base spec event image net walls engine jail api probe cli)
+read -ra rooms < <(sed -n 's/^foreach(room \(.*\))$/\1/p' CMakeLists.txt)
 declare -A height
 for i in "${!rooms[@]}"; do height[${rooms[i]}]=$i; done
 
@@ -27,7 +27,7 @@ while IFS=: read -r file line text; do
   elif [[ $target == init ]]; then
     [[ $room == jail ]] || complain "$where, which is for jail only"
   elif [[ -z ${height[$room]-} ]]; then
-    complain "$file: src/$room is no room that tests/rooms_test.sh knows"
+    complain "$file: src/$room is no room of CMakeLists.txt"
   elif ((height[$target] > height[$room])); then
     complain "$where, a room above it"
   fi
@@ -35,7 +35,7 @@ done < <(grep -rnE '^\s*#\s*include\s*"' src --include='*.cc' --include='*.h' --
 
 for folder in src/*/; do
   room=$(basename "$folder")
-  [[ $room == init || -n ${height[$room]-} ]] || complain "src/$room is no room that tests/rooms_test.sh knows"
+  [[ $room == init || -n ${height[$room]-} ]] || complain "src/$room is no room of CMakeLists.txt"
 done
 ((seen)) || complain "found no include between rooms: this check looks in the wrong place"
 exit $wrong
