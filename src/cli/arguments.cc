@@ -50,7 +50,7 @@ class Parser {
       const auto found = std::find_if(flags_.begin(), flags_.end(),
                                       [&](const Flag* flag) { return flag->letter == letter; });
       if (found == flags_.end())
-        return Error{fmt::format("-{}", letter), "unknown option", "sandstone run --help lists them"};
+        return Error{fmt::format("-{}", letter), "unknown option", "--help lists them"};
       Argument argument{*found, "true", {}, true};
       if ((*found)->values == 0) {
         out_.given.push_back(argument);

@@ -20,18 +20,19 @@ struct Finding {
 };
 
 // Each tries its own part. They start short-lived processes, and change nothing that outlives these.
-void examine_namespaces(std::vector<Finding>& findings);  // user to time, root, proc-mask, --rootfs
-void examine_kernel(std::vector<Finding>& findings);      // landlock, seccomp, memfd
-void examine_cgroup(std::vector<Finding>& findings);
-void examine_devices(std::vector<Finding>& findings);  // --network user, KVM
+void examine_walls(
+    std::vector<Finding>& findings);  // what each wall says of this host, and what trying it shows
+void examine_devices(std::vector<Finding>& findings);  // --rootfs, --network user, KVM
 
 struct TierFinding {
   std::string_view tier;
-  std::vector<std::string> lacking;  // names of findings; empty: the tier works
+  bool works;
+  std::string why_not;  // one line, escaped
 };
 
-// What each tier needs, held against the findings.
-std::vector<TierFinding> judge_tiers(std::span<const Finding> findings);
+// Raises all walls of each tier around a program that is not there: that it is not found shows that they
+// stand.
+std::vector<TierFinding> try_tiers();
 
 std::string doctor_text(std::span<const TierFinding> tiers, std::span<const Finding> findings);
 std::string doctor_json(std::span<const TierFinding> tiers, std::span<const Finding> findings);

@@ -24,6 +24,13 @@
 namespace sandstone::cli {
 namespace {
 
+Finding rootfs() {
+  const int error = try_in_child(mount_overlay);
+  if (error == 0) return {"--rootfs", Area::view, Level::yes, "overlayfs in a user namespace", {}};
+  return {"--rootfs", Area::view, Level::no, "no overlayfs in a user namespace: " + errno_text(error),
+          "Linux 5.11 or later with overlayfs (modprobe overlay)"};
+}
+
 // ip link add type veth, in the words of rtnetlink(7).
 int make_veth() {
   const Fd netlink(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
@@ -145,6 +152,7 @@ Finding kvm() {
 }  // namespace
 
 void examine_devices(std::vector<Finding>& findings) {
+  findings.push_back(rootfs());
   findings.push_back(user_network());
   findings.push_back(kvm());
 }

@@ -7,18 +7,18 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
 
 #include "base/fd.h"
 
 namespace sandstone::cli {
 
-int try_in_child(int (*experiment)()) {
+int try_in_child(Experiment experiment) {
   constexpr unsigned kSeconds = 5;
   const pid_t child = ::fork();
   if (child < 0) return errno;
   if (child == 0) {
+    ::signal(SIGALRM, SIG_DFL);
     ::alarm(kSeconds);
     ::_exit(experiment());
   }
@@ -28,7 +28,7 @@ int try_in_child(int (*experiment)()) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : EINTR;
 }
 
-int enter_user_namespace() {
+int enter_namespaces(int flags) {
   const std::string uid_map = fmt::format("0 {} 1", ::geteuid());
   const std::string gid_map = fmt::format("0 {} 1", ::getegid());
   if (::unshare(CLONE_NEWUSER) != 0) return errno;
@@ -37,18 +37,7 @@ int enter_user_namespace() {
                                    {"/proc/self/uid_map", uid_map},
                                    {"/proc/self/gid_map", gid_map}})
     if (!write_file(path, text)) return EPERM;
-  return 0;
-}
-
-int enter_namespaces(int flags) {
-  if (const int error = enter_user_namespace(); error != 0) return error;
-  return ::unshare(flags) == 0 ? 0 : errno;
-}
-
-std::optional<long> sysctl_number(const char* path) {
-  auto text = read_file(std::string("/proc/sys/") + path);
-  if (!text || text->empty()) return std::nullopt;
-  return std::strtol(text->c_str(), nullptr, 10);
+  return flags == 0 || ::unshare(flags) == 0 ? 0 : errno;
 }
 
 std::string errno_text(int error) {

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/doctor.h"
+#include "cli/help.h"
 
 namespace sandstone::cli {
 namespace {
@@ -25,27 +26,30 @@ std::string kernel_release() {
   return ::uname(&name) == 0 ? std::string(name.release) : std::string("unknown");
 }
 
-std::string joined(const std::vector<std::string>& names) {
-  return fmt::format("{}", fmt::join(names, ", "));
+// "  NAME           LEVEL   DETAIL", wrapped, and the remedy under it.
+std::string line(std::string_view name, std::string_view level, std::string_view detail,
+                 std::string_view remedy) {
+  constexpr size_t kIndent = 25;
+  constexpr size_t kRoom = kColumns - kIndent;
+  std::string out = fmt::format("  {:<15}{:<8}{}", name, level, wrap(detail, kIndent, kRoom));
+  out.erase(out.find_last_not_of(' ') + 1);
+  if (!remedy.empty())
+    out += fmt::format("\n{:<{}}{}", "", kIndent, wrap(fmt::format("remedy: {}", remedy), kIndent, kRoom));
+  return out + "\n";
 }
 
 }  // namespace
 
 std::string doctor_text(std::span<const TierFinding> tiers, std::span<const Finding> findings) {
   std::string out = fmt::format("Tiers (Linux {}, user {})\n", kernel_release(), ::geteuid());
-  for (const auto& tier : tiers) {
-    const bool works = tier.lacking.empty();
-    const std::string note =
-        works ? (tier.tier == "full" ? "the default" : "") : "lacks " + joined(tier.lacking);
-    out += fmt::format("  {:<15}{}", tier.tier, works ? "yes" : "no");
-    out += note.empty() ? "\n" : fmt::format("{:<{}}{}\n", "", works ? 5 : 6, note);
-  }
+  for (const auto& tier : tiers)
+    out += line(tier.tier, tier.works ? "yes" : "no",
+                tier.works && tier.tier == "full" ? "the default" : tier.why_not, {});
   for (size_t area = 0; area < std::size(kTitles); ++area) {
     out += fmt::format("\n{}\n", kTitles[area]);
     for (const auto& finding : findings) {
       if (static_cast<size_t>(finding.area) != area) continue;
-      out += fmt::format("  {:<15}{:<8}{}\n", finding.name, level_name(finding.level), finding.detail);
-      if (!finding.remedy.empty()) out += fmt::format("  {:<23}remedy: {}\n", "", finding.remedy);
+      out += line(finding.name, level_name(finding.level), finding.detail, finding.remedy);
     }
   }
   return out;
@@ -58,7 +62,7 @@ std::string doctor_json(std::span<const TierFinding> tiers, std::span<const Find
               {"findings", Json::array()}};
   for (const auto& tier : tiers)
     out["tiers"].push_back(
-        {{"tier", std::string(tier.tier)}, {"works", tier.lacking.empty()}, {"lacking", tier.lacking}});
+        {{"tier", std::string(tier.tier)}, {"works", tier.works}, {"why_not", tier.why_not}});
   for (const auto& finding : findings)
     out["findings"].push_back({{"name", finding.name},
                                {"area", kAreas[static_cast<size_t>(finding.area)]},

@@ -7,10 +7,25 @@
 namespace sandstone::cli {
 namespace {
 
-constexpr size_t kWidth = 80;
 constexpr size_t kHelpColumn = 32;
 
-// `text` in lines of `width`, each after the first indented by `indent`.
+std::string describe_flag(const Flag& flag) {
+  std::string left = flag.letter != 0 ? fmt::format("  -{}, ", flag.letter) : std::string(6, ' ');
+  left += fmt::format("--{}", flag.name);
+  if (flag.values > 0) left += fmt::format(" {}", flag.value);
+  if (left.size() + 2 > kHelpColumn)
+    left += "\n" + std::string(kHelpColumn, ' ');
+  else
+    left.append(kHelpColumn - left.size(), ' ');
+  return left + wrap(flag.help, kHelpColumn, kColumns - kHelpColumn) + "\n";
+}
+
+constexpr std::pair<Group, std::string_view> kGroups[] = {
+    {Group::walls, "Walls"},     {Group::view, "View"},         {Group::limits, "Limits"},
+    {Group::network, "Network"}, {Group::terminal, "Terminal"}, {Group::output, "Output"}};
+
+}  // namespace
+
 std::string wrap(std::string_view text, size_t indent, size_t width) {
   std::string out;
   size_t column = 0;
@@ -32,23 +47,6 @@ std::string wrap(std::string_view text, size_t indent, size_t width) {
   return out;
 }
 
-std::string describe_flag(const Flag& flag) {
-  std::string left = flag.letter != 0 ? fmt::format("  -{}, ", flag.letter) : std::string(6, ' ');
-  left += fmt::format("--{}", flag.name);
-  if (flag.values > 0) left += fmt::format(" {}", flag.value);
-  if (left.size() + 2 > kHelpColumn)
-    left += "\n" + std::string(kHelpColumn, ' ');
-  else
-    left.append(kHelpColumn - left.size(), ' ');
-  return left + wrap(flag.help, kHelpColumn, kWidth - kHelpColumn) + "\n";
-}
-
-constexpr std::pair<Group, std::string_view> kGroups[] = {
-    {Group::walls, "Walls"},     {Group::view, "View"},         {Group::limits, "Limits"},
-    {Group::network, "Network"}, {Group::terminal, "Terminal"}, {Group::output, "Output"}};
-
-}  // namespace
-
 std::string overview() {
   std::string out =
       "Usage: sandstone COMMAND [ARG...]\n\n"
@@ -63,7 +61,7 @@ std::string overview() {
 }
 
 std::string describe(std::string_view usage, std::string_view about, std::span<const Flag* const> flags) {
-  std::string out = fmt::format("Usage: {}\n\n{}\n", usage, wrap(about, 0, kWidth));
+  std::string out = fmt::format("Usage: {}\n\n{}\n", usage, wrap(about, 0, kColumns));
   for (const auto& [group, title] : kGroups) {
     std::string lines;
     for (const Flag* flag : flags)

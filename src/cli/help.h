@@ -9,6 +9,11 @@
 
 namespace sandstone::cli {
 
+inline constexpr size_t kColumns = 80;
+
+// `text` in lines of at most `width`, each but the first indented by `indent`.
+std::string wrap(std::string_view text, size_t indent, size_t width);
+
 std::string overview();
 
 // "usage", a blank line, "about", and the flags in their groups.

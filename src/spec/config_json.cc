@@ -73,8 +73,11 @@ class Builder : public nlohmann::json_sax<Json> {
 
   bool refuse(std::string what, std::string remedy) {
     std::string pointer;
-    for (const Level& level : levels_)
-      pointer += level.node->is_array() ? fmt::format("/{}", level.node->size()) : pointer_step(level.key);
+    for (const Level& level : levels_) {
+      // The element that is being read is in the array already if it is a level of its own.
+      const size_t index = level.node->size() - (&level == &levels_.back() ? 0 : 1);
+      pointer += level.node->is_array() ? fmt::format("/{}", index) : pointer_step(level.key);
+    }
     error_ = Error{fmt::format("{}: {}", file_, pointer.empty() ? "/" : pointer), std::move(what),
                    std::move(remedy)};
     return false;
