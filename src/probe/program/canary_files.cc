@@ -139,6 +139,9 @@ CanaryFiles::CanaryFiles(const CanaryPlace& place)
   ::mkdir(shared_.c_str(), 0755);
   ::mkdir((place_.base + "/run").c_str(), 0755);
   ::mkdir(tmp_.c_str(), 0700);
+  // In the shared folder the program has the same path inside and outside.
+  plant_program(shared_ + "/probe", 0755);
+  tell("program", shared_ + "/probe");
   tell("home", home_);
   tell("shared", shared_);
   tell("tmp", tmp_);

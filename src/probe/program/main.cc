@@ -138,7 +138,6 @@ int run(int argc, char** argv) {
   }
   Parameters parameters;
   parameters.set("parent=" + std::to_string(::getppid()));
-  parameters.set(std::string("program=") + argv[0]);
   for (int i = one ? 3 : 2; i < argc; ++i) parameters.set(argv[i]);
   for (const auto& operation : all_operations())
     if (!one || std::strcmp(operation.name, argv[2]) == 0) attempt(operation, parameters);

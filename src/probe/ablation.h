@@ -1,0 +1,39 @@
+// Ablation: which runs it takes to tell what each wall stops.
+#pragma once
+
+#include <sandstone/result.h>
+
+#include <functional>
+
+#include "probe/report.h"
+
+namespace sandstone::probe {
+
+// Runs all operations behind some walls. The one real implementation is sandbox_runner.h.
+class Runner {
+ public:
+  Runner() = default;
+  Runner(const Runner&) = delete;
+  Runner& operator=(const Runner&) = delete;
+  virtual ~Runner() = default;
+
+  virtual Result<Run> run(Tier tier) = 0;
+  // Fails, or gives a run with other walls, where the walls cannot stand without others.
+  virtual Result<Run> run(const WallSet& walls) = 0;
+};
+
+struct AblationPlan {
+  std::vector<Tier> tiers;        // Tier::none, the control, is always run first
+  std::optional<WallSet> walls;   // stand in for those of the last tier
+  bool find_blockers = true;      // false: the tiers alone
+  bool ordinary_caller = false;   // walls need a user namespace to stand in
+  std::function<void(const std::string& label)> progress;
+};
+
+// Fails if a tier itself cannot be run; a set of walls that cannot be had is an experiment without a run.
+Result<std::vector<Experiment>> ablate(Runner& runner, const AblationPlan& plan);
+
+// The rows of the report: one for each operation.
+std::vector<Row> judge(const std::vector<Operation>& operations, const std::vector<Experiment>& experiments, const std::vector<Tier>& tiers);
+
+}  // namespace sandstone::probe

@@ -1,0 +1,83 @@
+#include "probe/report.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace sandstone::probe {
+
+std::string Attempt::word() const {
+  switch (kind) {
+    case Kind::allowed: return "allowed";
+    case Kind::refused: {
+      const char* name = ::strerrorname_np(number);
+      return name != nullptr ? name : fmt::format("errno {}", number);
+    }
+    case Kind::without_effect: return "no effect";
+    case Kind::signaled: {
+      const char* name = ::sigabbrev_np(number);
+      return name != nullptr ? fmt::format("SIG{}", name) : fmt::format("signal {}", number);
+    }
+    case Kind::timed_out: return "timeout";
+    case Kind::not_applicable: return "not applicable";
+  }
+  return {};
+}
+
+std::string Experiment::label() const {
+  switch (kind) {
+    case Kind::tier: return to_string(tier);
+    case Kind::without: return fmt::format("{} without {}", to_string(tier), wall);
+    case Kind::alone: return base.empty() ? fmt::format("{} alone", wall) : fmt::format("{} with {}", wall, fmt::join(base, " and "));
+    case Kind::base: return fmt::format("only {}", fmt::join(base, " and "));
+  }
+  return {};
+}
+
+std::string Blocker::text() const {
+  switch (kind) {
+    case Kind::none: return {};
+    case Kind::no_control: return "no control";
+    case Kind::decisive: return walls.empty() ? std::string() : walls.front();
+    case Kind::joint: return fmt::format("{}", fmt::join(walls, " & "));
+    case Kind::redundant: return fmt::format("{}", fmt::join(walls, " + "));
+    case Kind::not_separable: return fmt::format("{} (not separable)", fmt::join(walls, ", "));
+    case Kind::combined: return "several together";
+  }
+  return {};
+}
+
+bool Row::promise_broken(Tier tier) const {
+  const auto cell = cells.find(tier);
+  return promised && tier >= *promised && cell != cells.end() && cell->second.attempt.allowed();
+}
+
+size_t Report::broken_promises() const {
+  size_t count = 0;
+  for (const Row& row : rows)
+    count += static_cast<size_t>(std::count_if(tiers.begin(), tiers.end(), [&](Tier tier) { return row.promise_broken(tier); }));
+  return count;
+}
+
+Summary summarise(const Report& report, Tier tier) {
+  Summary summary;
+  for (const Row& row : report.rows) {
+    const auto found = row.cells.find(tier);
+    if (found == row.cells.end()) continue;
+    const Attempt& attempt = found->second.attempt;
+    const bool promised = row.promised && tier >= *row.promised;
+    ++summary.operations;
+    summary.allowed += attempt.allowed();
+    summary.stopped += row.control.found && attempt.stopped();
+    summary.no_control += !row.control.found;
+    summary.promised += promised;
+    summary.kept += promised && row.control.found && attempt.stopped();
+    summary.broken += row.promise_broken(tier);
+    summary.untried += promised && !row.control.found;
+  }
+  return summary;
+}
+
+}  // namespace sandstone::probe
