@@ -21,9 +21,9 @@ import time
 import unittest
 
 PROJECT = pathlib.Path(__file__).resolve().parents[2]
-BUILD = pathlib.Path(os.environ.get("SANDSTONE_BUILD", PROJECT / "build" / "release"))
-SANDSTONE = pathlib.Path(os.environ.get("SANDSTONE", BUILD / "sandstone"))
-PROGRAMS = pathlib.Path(os.environ.get("SANDSTONE_ATTACKS", BUILD / "attacks"))
+
+SANDSTONE = pathlib.Path(os.environ.get("SANDSTONE", PROJECT / "build/release/sandstone")).resolve()
+PROGRAMS = pathlib.Path(os.environ.get("SANDSTONE_ATTACKS", SANDSTONE.parent / "attacks")).resolve()
 NOBODY = 65534
 # An interpreter that an ordinary user may execute too.
 PYTHON = shutil.which("python3", path="/usr/bin:/bin") or sys.executable
@@ -104,7 +104,7 @@ class Scratch:
 
     def __init__(self, caller):
         self.caller = caller
-        self.path = pathlib.Path(tempfile.mkdtemp(prefix="sandstone-attack-", dir="/tmp"))
+        self.path = pathlib.Path(tempfile.mkdtemp(prefix="attack-", dir="/tmp"))
         self.path.chmod(0o755)
         self.bin = self.folder("bin")
         for program in ("attack", "weak_jail", "evil_preload.so"):
