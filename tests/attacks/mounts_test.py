@@ -1,0 +1,176 @@
+"""Out of the root, through read-only mounts, beneath masks, with devices and handles."""
+
+import os
+import subprocess
+import sys
+import unittest
+
+from harness import WALLS, AttackTest, each_caller
+
+JAILED = ("ns", "landlock", "full")
+
+
+class Root(AttackTest):
+    @each_caller
+    def test_double_chroot(self):
+        """chroot is no wall: whoever may chroot again walks out of it. pivot_root leaves nothing to walk to."""
+        canary = self.s.canary("outside/canary")
+        self.control("double-chroot", "/tmp/inner", canary, switches=["--chroot", "--keep-capabilities"])
+        self.stopped_after_pivot = self.caller.run(
+            self.weak("double-chroot", "/tmp/inner", canary, switches=["--keep-capabilities"]))
+        self.assertStopped(self.stopped_after_pivot, message="the weak jail with pivot_root")
+        for tier in JAILED:
+            self.stopped("double-chroot", "/tmp/inner", canary, tier=tier, options=["-u", "0"])
+
+    @each_caller
+    def test_old_root(self):
+        """The root that the launcher came from, left mounted: at a folder, or stacked beneath the new one."""
+        canary = self.s.canary("outside/canary")
+        self.control("old-root", canary, switches=["--keep-old-root"])
+        for tier in JAILED:
+            for options in ([], ["-u", "0"]):
+                self.stopped("old-root", canary, tier=tier, options=options)
+
+    @each_caller
+    def test_handle_of_the_filesystem(self):
+        """open_by_handle_at ("Shocker"): every inode of the filesystem that any bound file is on."""
+        canary = self.s.canary("outside/canary")
+        if self.caller.uid == 0:
+            # Only privilege over the machine opens handles: an ordinary user has no control to show.
+            self.control("open-handle", "/b/attack", canary, switches=["--share-user", "--keep-capabilities"])
+        for tier in JAILED:
+            for options in ([], ["-u", "0"]):
+                self.stopped("open-handle", "/b/attack", canary, tier=tier, options=options)
+
+    @each_caller
+    def test_device_node(self):
+        folder = self.s.folder("shared")
+        if self.caller.uid == 0:
+            switches = ["--share-user", "--keep-capabilities", "--bind", folder, "/s"]
+            self.control("make-device", "/s", switches=switches)
+        for tier in JAILED:
+            for options in ([], ["-u", "0"]):
+                self.stopped("make-device", "/s", tier=tier, options=["--bind", folder, "/s", *options])
+                self.stopped("make-device", "/tmp", tier=tier, options=options)
+
+
+class ReadOnly(AttackTest):
+    def nested(self, argv):
+        """argv where the folder "outer" has a mount of its own, "outer/inner", that only this test sees."""
+        outer = self.s.folder("outer/inner").parent
+        script = 'mount -t tmpfs -o mode=777 none "$1" && shift && exec "$@"'
+        command = ["sh", "-c", script, "sh", outer / "inner", *argv]
+        return self.caller.private(command, "--mount", "--propagation", "private")
+
+    @each_caller
+    def test_nested_mount_under_a_read_only_bind(self):
+        """MS_REMOUNT|MS_RDONLY changes the topmost mount alone."""
+        outer = self.s.folder("outer")
+        shallow = ["--shallow-read-only", "--ro-bind", outer, "/data"]
+        deep = ["--ro-bind", outer, "/data"]
+        self.assertWon(self.caller.run(self.nested(self.weak("write", "/data/inner/planted", switches=shallow))))
+        self.assertStopped(self.caller.run(self.nested(self.weak("write", "/data/inner/planted", switches=deep))))
+        for tier in JAILED:
+            argv = self.sandstone("write", "/data/inner/planted", "/data/planted", options=deep, tier=tier)
+            self.assertStopped(self.caller.run(self.nested(argv)))
+
+    @each_caller
+    def test_read_only_in_one_call(self):
+        """mount(MS_BIND | MS_RDONLY) is not read-only: the kernel ignores the second flag."""
+        folder = self.s.folder("data")
+        self.control("write", "/data/planted", switches=["--one-call-read-only", "--ro-bind", folder, "/data"])
+        (folder / "planted").unlink()
+        for tier in JAILED:
+            self.stopped("write", "/data/planted", tier=tier, options=["--ro-bind", folder, "/data"])
+            self.stopped("write", "/data/planted", tier=tier, options=["-v", f"{folder}:/data:ro"])
+        self.assertEqual(list(folder.iterdir()), [])
+
+    @each_caller
+    def test_remount(self):
+        """A read-only bind is made writable again: by remount, mount_setattr, a clone of the tree, or all of these in
+        a user namespace of the attacker's own."""
+        folder = self.s.folder("data")
+        self.control("remount", "/data", switches=["--keep-capabilities", "--ro-bind", folder, "/data"])
+        (folder / "planted").unlink()
+        for tier in JAILED:
+            for options in ([], ["-u", "0"]):
+                self.stopped("remount", "/data", tier=tier, options=["--ro-bind", folder, "/data", *options])
+        self.assertEqual(list(folder.iterdir()), [])
+
+    @each_caller
+    def test_host_system_is_read_only(self):
+        places = ["/usr/planted", "/etc/planted", "/bin/planted", "/lib/planted", "/planted"]
+        for tier in JAILED:
+            for options in ([], ["-u", "0"]):
+                self.caller.run(self.sandstone("write", *places, tier=tier, options=options))
+                for place in places:
+                    self.assertFalse(os.path.exists(place), place)
+
+
+class Masks(AttackTest):
+    MASKED = ["kcore", "keys", "timer_list", "sched_debug", "kpagecount", "kpageflags"]
+
+    @each_caller
+    def test_masks_are_lifted(self):
+        """umount of the mask, a bind or a clone of /proc without its submounts, a new procfs, each also in a user
+        namespace of the attacker's own."""
+        self.s.folder("empty")
+        # /proc/version stands for a masked entry in the control: it is public on every kernel.
+        switches = ["--keep-capabilities", "--system", "--mask", "/proc/version"]
+        self.control("unmask", "/proc", "version", switches=switches)
+        for tier in JAILED:
+            for options in ([], ["-u", "0"]):
+                self.stopped("unmask", "/proc", *self.MASKED, tier=tier, options=options)
+
+    @each_caller
+    def test_masked_entries_are_empty(self):
+        paths = [f"/proc/{entry}" for entry in self.MASKED]
+        self.ablate("read-masked", *paths, missing=["proc-mask"])
+
+    @each_caller
+    def test_kernel_settings_cannot_be_opened_for_writing(self):
+        """core_pattern runs a program of the attacker's choice as root, on the host; sysrq-trigger reboots it."""
+        paths = ["/proc/sysrq-trigger", "/proc/sys/kernel/core_pattern", "/proc/sys/kernel/modprobe",
+                 "/proc/sys/kernel/hotplug", "/proc/sys/vm/panic_on_oom", "/proc/sys/fs/binfmt_misc/register",
+                 "/proc/sys/kernel/printk", "/sys/kernel/uevent_helper", "/proc/irq/0/smp_affinity"]
+        if self.caller.uid == 0:
+            self.control("open-writable", *paths, switches=["--share-user", "--keep-capabilities"])
+        for tier in JAILED:
+            for options in ([], ["-u", "0"]):
+                self.stopped("open-writable", *paths, tier=tier, options=options)
+
+
+class OwnNamespaces(AttackTest):
+    @each_caller
+    def test_user_namespace(self):
+        self.control("user-namespace")
+        self.ablate("user-namespace", missing=["seccomp"])
+
+    @each_caller
+    def test_mounts_in_a_user_namespace(self):
+        self.control("mount-in-namespace")
+        self.ablate("mount-in-namespace", missing=["seccomp", "landlock"])
+
+    @each_caller
+    def test_overlay_in_a_user_namespace(self):
+        self.control("overlay-in-namespace")
+        self.ablate("overlay-in-namespace", missing=["seccomp", "landlock"])
+
+    @each_caller
+    def test_release_agent(self):
+        """cgroup v1 runs the agent on the host as root when the last process leaves a group."""
+        shared = self.s.folder("shared")
+        agent = self.s.file("agent", f"#!/bin/sh\nid -u > {shared}/ran\n", 0o755)
+        if self.caller.uid == 0:
+            switches = ["--share-user", "--keep-capabilities"]
+            self.control("release-agent", "/tmp", agent, switches=switches)
+            self.assertEqual((shared / "ran").read_text(), "0\n", "the control must run a program as the host's root")
+            (shared / "ran").unlink()
+        for tier in JAILED:
+            for options in ([], ["-u", "0"]):
+                self.stopped("release-agent", "/tmp", agent, tier=tier, options=options)
+        self.assertFalse((shared / "ran").exists())
+
+
+if __name__ == "__main__":
+    unittest.main()
