@@ -3,6 +3,7 @@
 set -euo pipefail
 
 root=$SANDSTONE_CHECKOUT
+# shellcheck disable=SC2034 # for the scripts that source this
 cache=${SANDSTONE_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/sandstone}
 
 # All talk goes to stderr: the standard output of `./dev run` is the sandboxed program's own.
@@ -46,7 +47,8 @@ need() {
     if ((${#missing[@]})); then
       ((EUID == 0)) || command -v sudo >/dev/null || die "needs root to install: ${missing[*]}"
       say "dev: installing ${missing[*]}"
-      fresh_lists && quietly "$root/build/log/apt-$list" apt_get install "${missing[@]}" || die "could not install the packages"
+      fresh_lists || say "dev: could not renew apt's lists"
+      quietly "$root/build/log/apt-$list" apt_get install "${missing[@]}" || die "could not install the packages"
     fi
     mkdir -p "${stamp%/*}"
     : >"$stamp"

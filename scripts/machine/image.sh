@@ -12,6 +12,7 @@ machine_image() {
   key=$(cat "$root"/scripts/machine/{image.sh,customize.sh,init,as-user} "$root/scripts/packages/guest.txt" - \
     <<<"$package $version" | sha256sum | cut -c 1-16)
   local dir=$cache/machine-$key
+  # shellcheck disable=SC2034 # for boot.sh
   machine_kernel=$dir/vmlinuz machine_disk=$dir/root.img
   mkdir -p "$cache"
   (

@@ -1,4 +1,25 @@
-# Runs inside the test machine: the whole-program tests as root and as the ordinary user, and one sum of both.
-# shellcheck shell=bash
+#!/bin/bash
+# Inside the test machine: the whole-program tests as root and as the ordinary user, and one sum of both.
+# suites.sh [AREA...]
 set -uo pipefail
-export SANDSTONE_PATIENCE=10
+passed=0 failed=0 skipped=0
+
+as() {
+  local who=$1 log
+  log=$(mktemp)
+  shift
+  echo "-- as $who"
+  "$@" 2>&1 | tee "$log" | sed -uE '/^[0-9]+ passed, [0-9]+ failed/d'
+  if [[ $(tail -n 1 "$log") =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed(,\ ([0-9]+)\ skipped)?$ ]]; then
+    passed=$((passed + BASH_REMATCH[1])) failed=$((failed + BASH_REMATCH[2])) skipped=$((skipped + ${BASH_REMATCH[4]:-0}))
+  else
+    echo "-- as $who: no sum"
+    failed=$((failed + 1))
+  fi
+}
+
+as root tests/support/run_suites.py "$@"
+as "an ordinary user" as-user tests/support/run_suites.py "$@"
+((skipped)) && extra=", $skipped skipped" || extra=
+echo "$passed passed, $failed failed$extra"
+((failed == 0 && passed > 0))

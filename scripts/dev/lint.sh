@@ -1,0 +1,31 @@
+# ./dev lint [FILE...]: clang-format and clang-tidy over the sources (or FILE...), the order of the rooms, shellcheck.
+# shellcheck shell=bash
+source "$SANDSTONE_CHECKOUT/scripts/dev/lib.sh"
+
+need build lint
+cd "$root"
+wrong=0
+check() {
+  local name=$1
+  shift
+  say "== $name"
+  "$@" >&2 || { wrong=1 && say "== $name: FAILED"; }
+}
+
+mapfile -t sources < <(if (($#)); then printf '%s\n' "$@"; else
+  git ls-files 'src/*' 'include/*' 'tests/*' 'examples/*' 'bench/*'
+fi | grep -E '\.(cc|c|h)$')
+mapfile -t units < <(printf '%s\n' "${sources[@]}" | grep -E '\.cc$')
+mapfile -t scripts < <(git ls-files dev .ci/run scripts tests | xargs grep -lE '^#!.*\b(ba)?sh$|shellcheck shell=')
+
+check "clang-format" clang-format-19 --dry-run -Werror "${sources[@]}"
+if ((!$#)); then
+  check "order of the rooms" tests/rooms_test.sh
+  check "shellcheck" shellcheck -x "${scripts[@]}"
+fi
+# clang-tidy reads how each file is compiled from the release build.
+build release || die "the build failed"
+# shellcheck disable=SC2317 # called through check
+tidy() { printf '%s\0' "${units[@]}" | xargs -0 -P 2 -n 1 clang-tidy-19 -p build/release --quiet --warnings-as-errors='*'; }
+check "clang-tidy" tidy
+exit $wrong

@@ -1,0 +1,76 @@
+# ./dev test [--quick]: every suite, and one sum; --quick leaves out the debug build, the selftests and the test machine.
+# ./dev test CTEST-ARG...: only what ctest selects in the release build, for example -R walls or -L net.
+# shellcheck shell=bash
+source "$SANDSTONE_CHECKOUT/scripts/dev/lib.sh"
+source "$root/scripts/dev/kit.sh"
+
+quick='' passed=0 failed=0 skipped=0
+if [[ ${1-} == --quick ]]; then
+  quick=1
+  shift
+fi
+
+say "== building release"
+need test
+build release || die "the build failed"
+if (($#)); then
+  exec ctest --test-dir "$root/build/release" --output-on-failure --no-tests=error "$@"
+fi
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# suite NAME CMD...: runs CMD, shows what it prints but for its sums and for ctest's lines on tests that passed, and
+# adds the sums. A suite that ran nothing, or that failed without a failed test, counts as a failed one.
+suite() {
+  local name=$1 log=$work/log status=0 start=$SECONDS p=0 f=0 s=0
+  shift
+  say "== $name"
+  "$@" </dev/null 2>&1 | tee "$log" | sed -uE '/^[0-9]+ passed, [0-9]+ failed/d; / (Passed|Start) +[0-9]|^ +Start /d' ||
+    status=1
+  if [[ $(grep -E '^[0-9]+ passed, [0-9]+ failed' "$log" | tail -n 1) =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed(,\ ([0-9]+)\ skipped)?$ ]]; then
+    p=${BASH_REMATCH[1]} f=${BASH_REMATCH[2]} s=${BASH_REMATCH[4]:-0}
+  elif [[ $(grep -E 'tests passed, [0-9]+ tests failed out of' "$log" | tail -n 1) =~ ,\ ([0-9]+)\ tests\ failed\ out\ of\ ([0-9]+) ]]; then
+    s=$(grep -c '\*\*\*Skipped' "$log") || true
+    f=${BASH_REMATCH[1]} p=$((BASH_REMATCH[2] - f - s))
+  fi
+  ((status == 0 && p > 0 || f > 0)) || f=1
+  passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+  say "== $name: $p passed, $f failed, $s skipped; $((SECONDS - start)) s"
+}
+
+# The parts of a checkout's tests that ctest runs, and those that need no CMake and so can run anywhere.
+units() { ctest --test-dir "$root/build/$1" --output-on-failure --no-tests=error --timeout 600 "${@:2}"; }
+programs() { PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$1/tests/support/run_suites.py"; }
+
+# The same programs as nobody, whom a private copy must be readable to, with a home and a TMPDIR of his own.
+programs_as_nobody() {
+  make_kit "$work/kit"
+  chmod 755 "$work"
+  install -d -o 65534 -g 65534 "$work/home" "$work/home/tmp"
+  setpriv --reuid=65534 --regid=65534 --clear-groups \
+    env -C "$work/home" HOME="$work/home" TMPDIR="$work/home/tmp" PATH=/usr/local/bin:/usr/bin:/bin \
+    "$work/kit/tests/support/run_suites.py"
+}
+
+build_and_test_debug() {
+  build debug && units debug -L unit
+}
+
+suite "units and sources" units release -LE python
+if ((EUID == 0)); then
+  suite "programs as root" programs "$root"
+  suite "programs as an ordinary user" programs_as_nobody
+else
+  say "dev: not root, so only the ordinary user's half runs, without the selftests' comparison"
+  suite "programs as an ordinary user" programs "$root"
+fi
+if [[ ! $quick ]]; then
+  suite "units with sanitizers" build_and_test_debug
+  ((EUID != 0)) || suite "the kernel's selftests" "$root/scripts/selftests.sh"
+  suite "the test machine, kernel 6.1" "$root/dev" machine --test
+fi
+
+((skipped)) && extra=", $skipped skipped" || extra=
+echo "$passed passed, $failed failed$extra"
+((failed == 0 && passed > 0))
