@@ -24,7 +24,13 @@
 namespace sandstone::cli {
 namespace {
 
+bool has_user_namespaces() {
+  static const bool has = try_in_child(experiment_of("user")) == 0;
+  return has;
+}
+
 Finding rootfs() {
+  if (!has_user_namespaces()) return {"--rootfs", Area::view, Level::no, "needs the wall user", {}};
   const int error = try_in_child(mount_overlay);
   if (error == 0) return {"--rootfs", Area::view, Level::yes, "overlayfs in a user namespace", {}};
   return {"--rootfs", Area::view, Level::no, "no overlayfs in a user namespace: " + errno_text(error),
@@ -79,6 +85,7 @@ int network_by_tun() {
 
 Finding user_network() {
   Finding finding{"--network user", Area::network, Level::yes, {}, {}};
+  if (!has_user_namespaces()) return {finding.name, finding.area, Level::no, "needs the wall user", {}};
   const int tun = try_in_child(network_by_tun);
   const int veth = try_in_child(network_by_veth);
   if (tun == 0 || veth == 0) {
