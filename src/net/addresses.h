@@ -1,7 +1,8 @@
-// The virtual network that every sandbox with Network::user finds itself in. QEMU's and slirp4netns' figures, which
-// people know.
+// The virtual network that every sandbox with Network::user finds itself in. QEMU's and slirp4netns' figures,
+// which people know.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 namespace sandstone::net {
@@ -21,10 +22,16 @@ inline constexpr uint8_t kDns6[16] = {0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 
 inline constexpr uint8_t kNetwork6[16] = {0xfd};
 inline constexpr unsigned kPrefix6 = 64;
 
-// The largest that libslirp takes: one connection moves several times what it moves with 1500 bytes, since every frame
-// costs a system call on each side. No packet of this size ever leaves the host: TCP ends in libslirp.
+// Names for the gateway, and so for the host's loopback: ours, and the one that people know from docker.
+inline constexpr char kHostName[] = "host.sandstone.internal";
+inline constexpr char kHostAlias[] = "host.docker.internal";
+
+// The largest that libslirp takes: one connection moves several times what it moves with 1500 bytes, since
+// every frame costs a system call on each side. No packet of this size ever leaves the host: TCP ends in
+// libslirp.
 inline constexpr uint32_t kMtu = 65520;
-inline constexpr uint32_t kMaxFrame = kMtu + 14;
+inline constexpr size_t kEthernetHeader = 14;
+inline constexpr size_t kMaxFrame = kMtu + kEthernetHeader;
 
 // The sandbox's end, and the end that the network process holds: locally administered.
 inline constexpr uint8_t kGuestMac[6] = {0x52, 0x54, 0x00, 0x0a, 0x02, 0x0f};

@@ -56,7 +56,8 @@ int create_veth(int netlink) {
   message.text(IFLA_IFNAME, kInterface);
   message.u32(IFLA_MTU, kMtu);
   message.attribute(IFLA_ADDRESS, kGuestMac, sizeof kGuestMac);
-  message.u32(IFLA_NUM_TX_QUEUES, 1);  // otherwise one for each CPU that the host could have: slower to make and to end
+  message.u32(IFLA_NUM_TX_QUEUES,
+              1);  // otherwise one for each CPU that the host could have: slower to make and to end
   message.u32(IFLA_NUM_RX_QUEUES, 1);
   const size_t info = message.begin(IFLA_LINKINFO);
   message.text(IFLA_INFO_KIND, "veth");
@@ -88,7 +89,8 @@ int set_no_autoconfiguration(int netlink, int index) {
   return message.exchange(netlink);
 }
 
-// Otherwise frames carry half a checksum for hardware that is not there, and come as bundles larger than the MTU.
+// Otherwise frames carry half a checksum for hardware that is not there, and come as bundles larger than the
+// MTU.
 int turn_off_offloads() {
   const int fd = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return -errno;
@@ -101,10 +103,11 @@ int turn_off_offloads() {
   return status;
 }
 
-// The end that the network process reads and writes. It stays in this namespace with no address: a workload that has
-// CAP_NET_ADMIN here can put frames on it, and they meet the same policy as frames from eth0.
+// The end that the network process reads and writes. It stays in this namespace with no address: a workload
+// that has CAP_NET_ADMIN here can put frames on it, and they meet the same policy as frames from eth0.
 int open_peer(int* frames) {
-  const int fd = ::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);  // protocol 0: nothing before bind
+  const int fd =
+      ::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);  // protocol 0: nothing before bind
   if (fd < 0) return -errno;
   const int on = 1;
   sockaddr_ll address{};
@@ -137,8 +140,8 @@ int add_address(int netlink, int index, int family, const uint8_t* address, size
   return message.exchange(netlink);
 }
 
-int add_route(int netlink, int family, const uint8_t* destination, unsigned prefix, const uint8_t* gateway, size_t size,
-              uint32_t table, const uint8_t* source) {
+int add_route(int netlink, int family, const uint8_t* destination, unsigned prefix, const uint8_t* gateway,
+              size_t size, uint32_t table, const uint8_t* source) {
   rtmsg body{};
   body.rtm_family = static_cast<uint8_t>(family);
   body.rtm_dst_len = static_cast<uint8_t>(prefix);
@@ -154,10 +157,11 @@ int add_route(int netlink, int family, const uint8_t* destination, unsigned pref
   return message.exchange(netlink);
 }
 
-// --- 127.0.0.1:PORT inside leads to the host's 127.0.0.1:PORT, for the ports that the policy opens -------------------
-// A routing rule sends those ports to eth0 before the local table sees them. Rules are read in order of priority and
-// the local table's has 0, the first, so it is moved behind ours. It has to work in both directions: the kernel looks
-// up a reply's source by the same rules, with the ports swapped.
+// --- 127.0.0.1:PORT inside leads to the host's 127.0.0.1:PORT, for the ports that the policy opens
+// ------------------- A routing rule sends those ports to eth0 before the local table sees them. Rules are
+// read in order of priority and the local table's has 0, the first, so it is moved behind ours. The rule must
+// not be narrowed to what is sent from here (iif lo): the kernel checks a reply's source by looking up the
+// way back, with the ports swapped, and reads ports only if there is a rule for any interface that has some.
 
 constexpr uint32_t kLoopbackTable = 100;
 constexpr uint32_t kLoopbackPriority = 10;
@@ -172,7 +176,6 @@ int add_loopback_rule(int netlink, const PortRange& range) {
   body.action = FR_ACT_TO_TBL;
   NetlinkMessage message(RTM_NEWRULE, NLM_F_CREATE | NLM_F_EXCL, &body, sizeof body);
   message.attribute(FRA_DST, kLoopback4, sizeof kLoopback4);
-  message.text(FRA_IIFNAME, "lo");  // what is sent from here, not what arrives
   message.u32(FRA_PRIORITY, kLoopbackPriority);
   const fib_rule_port_range ports{range.first, range.last};
   message.attribute(FRA_DPORT_RANGE, &ports, sizeof ports);
@@ -205,7 +208,8 @@ int allow_loopback_addresses(int netlink) {
 
 int lead_loopback_ports(int netlink, const LinkPlan& plan) {
   if (int status = allow_loopback_addresses(netlink)) return status;
-  if (int status = add_route(netlink, AF_INET, kLoopback4, 32, kGateway4, 4, kLoopbackTable, kGuest4)) return status;
+  if (int status = add_route(netlink, AF_INET, kLoopback4, 32, kGateway4, 4, kLoopbackTable, kGuest4))
+    return status;
   for (size_t i = 0; i < plan.loopback_ranges; ++i)
     if (int status = add_loopback_rule(netlink, plan.loopback[i])) return status;
   if (int status = change_local_rule(netlink, RTM_NEWRULE, kLocalPriority)) return status;

@@ -33,7 +33,9 @@ void NetlinkMessage::attribute(uint16_t type, const void* data, size_t size) {
   raw(data, size);
 }
 
-void NetlinkMessage::text(uint16_t type, const char* value) { attribute(type, value, std::strlen(value) + 1); }
+void NetlinkMessage::text(uint16_t type, const char* value) {
+  attribute(type, value, std::strlen(value) + 1);
+}
 
 size_t NetlinkMessage::begin(uint16_t type) {
   const size_t position = used_;
@@ -48,22 +50,26 @@ void NetlinkMessage::end(size_t position) {
   std::memcpy(buffer_ + position, &length, sizeof length);
 }
 
-int NetlinkMessage::exchange(int socket) {
+int NetlinkMessage::exchange(int socket, rtmsg* route) {
   if (overflow_) return -EMSGSIZE;
   const auto length = static_cast<uint32_t>(used_);
   std::memcpy(buffer_, &length, sizeof length);  // nlmsg_len is the header's first field
-  const sockaddr_nl kernel{AF_NETLINK, 0, 0, 0};
-  if (::sendto(socket, buffer_, used_, 0, reinterpret_cast<const sockaddr*>(&kernel), sizeof kernel) < 0) return -errno;
-  alignas(NLMSG_ALIGNTO) uint8_t reply[2048];
+  if (::send(socket, buffer_, used_, 0) < 0)
+    return -errno;  // a netlink socket without a peer talks to the kernel
+  alignas(NLMSG_ALIGNTO) uint8_t reply[8192];
   for (;;) {
     const ssize_t got = ::recv(socket, reply, sizeof reply, 0);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return -errno;
     nlmsghdr header;
     nlmsgerr status;
-    if (static_cast<size_t>(got) < sizeof header + sizeof status.error) return -EPROTO;
+    if (static_cast<size_t>(got) < sizeof header) return -EPROTO;
     std::memcpy(&header, reply, sizeof header);
+    if (header.nlmsg_type == RTM_NEWROUTE && route != nullptr &&
+        static_cast<size_t>(got) >= sizeof header + sizeof *route)
+      std::memcpy(route, reply + sizeof header, sizeof *route);
     if (header.nlmsg_type != NLMSG_ERROR) continue;
+    if (static_cast<size_t>(got) < sizeof header + sizeof status.error) return -EPROTO;
     std::memcpy(&status.error, reply + sizeof header, sizeof status.error);
     return status.error;  // the kernel gives 0 or a negative errno
   }

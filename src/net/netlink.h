@@ -9,7 +9,8 @@
 
 namespace sandstone::net {
 
-// One request, built front to back. Too small a buffer makes the message invalid, which exchange() refuses to send.
+// One request, built front to back. Too small a buffer makes the message invalid, which exchange() refuses to
+// send.
 class NetlinkMessage {
  public:
   NetlinkMessage(uint16_t type, uint16_t flags, const void* body, size_t size);
@@ -24,8 +25,9 @@ class NetlinkMessage {
 
   void raw(const void* data, size_t size);
 
-  // Sends the request and waits for the kernel's acknowledgement: 0 or -errno.
-  int exchange(int socket);
+  // Sends the request and waits for the kernel's acknowledgement: 0 or -errno. With `route`, the header of
+  // the route that a RTM_GETROUTE found is kept.
+  int exchange(int socket, rtmsg* route = nullptr);
 
  private:
   [[nodiscard]] size_t room() const { return sizeof buffer_ - used_; }
