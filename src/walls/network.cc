@@ -39,6 +39,13 @@ void make_network(Helper& helper) noexcept {
     helper.step = "bring up the loopback interface";
     return;
   }
+  // Ports below 1024 mean nothing in a network of one's own, and no capability is left to bind them with. As in docker;
+  // where it cannot be set they stay out of reach, which takes nothing from the wall.
+  const int low_ports = sys::openat(AT_FDCWD, "/proc/sys/net/ipv4/ip_unprivileged_port_start", O_WRONLY);
+  if (low_ports >= 0) {
+    sys::write(low_ports, "0", 1);
+    sys::close(low_ports);
+  }
   if (helper.wants_frames) {
     net::LinkResult link;
     if (const int r = net::make_link(helper.plan, &link); r < 0) {
