@@ -52,6 +52,10 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 make_kit "$work/kit"
 mkdir "$work/kit/.machine"
+if [[ $tests ]]; then
+  selftests=$("$root/scripts/selftests.sh" --build)
+  cp -r "$selftests" "$work/kit/.machine/selftests"
+fi
 read -r rows columns < <(stty size 2>/dev/null || echo 24 80)
 terminal=${TERM:-dumb} interactive=$machine_interactive
 declare -p command interactive rows columns terminal >"$work/kit/.machine/job"

@@ -1,25 +1,26 @@
 #!/bin/bash
-# Inside the test machine: the whole-program tests as root and as the ordinary user, and one sum of both.
+# Inside the test machine: the whole-program tests as root and as the ordinary user, the kernel's selftests, one sum.
 # suites.sh [AREA...]
 set -uo pipefail
 passed=0 failed=0 skipped=0
 
-as() {
-  local who=$1 log
+suite() {
+  local what=$1 log
   log=$(mktemp)
   shift
-  echo "-- as $who"
+  echo "-- $what"
   "$@" 2>&1 | tee "$log" | sed -uE '/^[0-9]+ passed, [0-9]+ failed/d'
   if [[ $(tail -n 1 "$log") =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed(,\ ([0-9]+)\ skipped)?$ ]]; then
     passed=$((passed + BASH_REMATCH[1])) failed=$((failed + BASH_REMATCH[2])) skipped=$((skipped + ${BASH_REMATCH[4]:-0}))
   else
-    echo "-- as $who: no sum"
+    echo "-- $what: no sum"
     failed=$((failed + 1))
   fi
 }
 
-as root tests/support/run_suites.py "$@"
-as "an ordinary user" as-user tests/support/run_suites.py "$@"
+suite "as root" tests/support/run_suites.py "$@"
+suite "as an ordinary user" as-user tests/support/run_suites.py "$@"
+(($#)) || suite "the kernel's selftests" python3 tests/selftests/compare.py .machine/selftests
 ((skipped)) && extra=", $skipped skipped" || extra=
 echo "$passed passed, $failed failed$extra"
 ((failed == 0 && passed > 0))

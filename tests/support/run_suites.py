@@ -47,6 +47,14 @@ def run(path):
     return output, (max(total - failed - skipped, 0), failed, skipped)
 
 
+def excerpt(output, lines=400, columns=1000):
+    """Enough of a failure to see it, and no more: a comparison of two whole trees can be a million lines."""
+    kept = [line if len(line) <= columns else line[:columns] + " ..." for line in output.splitlines()]
+    if len(kept) > lines:
+        kept[lines // 2 : -lines // 2] = [f"... {len(kept) - lines} lines left out ..."]
+    return "\n".join(kept)
+
+
 def main():
     sums = [0, 0, 0]
     for path in files(sys.argv[1:]):
@@ -57,7 +65,7 @@ def main():
         print(f"{'FAILED' if counts[1] else 'ok    '} {name}: {sum(counts)} tests, {time.monotonic() - start:.1f} s",
               flush=True)
         if counts[1]:
-            print(output, flush=True)
+            print(excerpt(output), flush=True)
     skipped = f", {sums[2]} skipped" if sums[2] else ""
     print(f"{sums[0]} passed, {sums[1]} failed{skipped}", flush=True)
     return 0 if sums[0] and not sums[1] else 1

@@ -117,7 +117,7 @@ def traces():
         found = {"mount " + " ".join(line.split()[2:5]) for line in mounts}
     for base, folders, _ in os.walk("/sys/fs/cgroup"):
         found.update(f"cgroup {base}/{name}" for name in folders if NAMES_OF_OURS in name)
-    for base in ("/tmp", "/var/tmp", "/dev/shm", "/run", f"/run/user/{os.getuid()}"):
+    for base in {"/tmp", "/var/tmp", "/dev/shm", "/run", f"/run/user/{os.getuid()}", tempfile.gettempdir()}:
         if os.access(base, os.R_OK):
             found.update(f"file {base}/{name}" for name in os.listdir(base) if NAMES_OF_OURS in name)
     return found
