@@ -30,6 +30,12 @@ PRIVATE, METADATA, LINK_LOCAL = "10.1.2.3", "169.254.169.254", "169.254.9.9"
 INSIDE = "SANDSTONE_TEST_INTERNET"
 
 
+def canonical(address):
+    """The address as inet_ntop(3) writes it."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    return socket.inet_ntop(family, socket.inet_pton(family, address))
+
+
 def ip(*words):
     subprocess.run(["ip", *words], check=True)
 

@@ -19,7 +19,7 @@ import urllib.parse
 LINK = "world0"
 HTTP_PORTS = (80, 443, 8080)
 ECHO_PORT = 7777
-IP_PKTINFO = 8
+IP_PKTINFO, IPV6_FREEBIND = 8, 78
 
 lock = threading.Lock()
 packets = []  # [protocol, destination address, destination port], of what opens something: TCP SYN, UDP, ICMP echo
@@ -74,6 +74,7 @@ def serve_datagrams(port, answer):
         if family == socket.AF_INET6:
             server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+            server.setsockopt(socket.IPPROTO_IPV6, IPV6_FREEBIND, 1)
         else:
             server.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
         server.bind(("", port))
