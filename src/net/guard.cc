@@ -70,7 +70,7 @@ Guard::Verdict Guard::outgoing(const Frame& frame, Clock::time_point now) {
     return deny("connect", frame.destination, frame.destination_port, Transport::udp, now);
   const Transport transport = transport_of(frame);
   if (is_dns_address(frame.destination)) {
-    if (transport == Transport::icmp) return Verdict::pass;  // the stack answers for its virtual hosts
+    if (transport == Transport::icmp) return frame.source.v6 ? Verdict::refuse : Verdict::pass;
     if (frame.destination_port != kDnsPort)
       return deny("connect", frame.destination, frame.destination_port, transport, now);
     return transport == Transport::udp ? Verdict::dns : Verdict::pass;

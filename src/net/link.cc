@@ -250,12 +250,14 @@ int configure(int netlink, const LinkPlan& plan, LinkResult* result) {
   status = add_route(netlink, AF_INET, nullptr, 0, kGateway4, sizeof kGateway4, RT_TABLE_MAIN, nullptr);
   if (step.failed("add the IPv4 default route", status)) return status;
   status = add_address(netlink, kLinkIndex, AF_INET6, kGuest6, sizeof kGuest6, kPrefix6);
-  if (status == -EAFNOSUPPORT || status == -EOPNOTSUPP || status == -EACCES) {
-    // The host has no IPv6, or it is turned off for new namespaces: the workload has IPv4 alone.
-  } else {
+  const bool without_ipv6 = status == -EAFNOSUPPORT || status == -EOPNOTSUPP || status == -EACCES;
+  if (!without_ipv6) {
     if (step.failed("give eth0 its IPv6 address", status)) return status;
     status = add_route(netlink, AF_INET6, nullptr, 0, kGateway6, sizeof kGateway6, RT_TABLE_MAIN, nullptr);
     if (step.failed("add the IPv6 default route", status)) return status;
+    // The stack answers neighbour solicitations for the gateway only.
+    status = add_route(netlink, AF_INET6, kDns6, 128, kGateway6, sizeof kGateway6, RT_TABLE_MAIN, nullptr);
+    if (step.failed("add the route to the DNS server", status)) return status;
   }
   if (plan.loopback_ranges == 0) return 0;
   status = lead_loopback_ports(netlink, plan);
