@@ -1,7 +1,7 @@
 """The examples in the documentation, run as they stand there.
 
 In README.md and docs/, a fenced block marked `console` is a session: lines that start with `$ ` are commands, the lines under
-one are what it prints, stdout and stderr together. `…` in an output line stands for anything within the line; a line that
+one are what it prints: its stdout and its stderr, whichever comes first (the two are relayed apart). `…` in an output line stands for anything within the line; a line that
 is only `…` stands for any number of lines. A line `[status N]` at the end says the exit status, which is 0 otherwise. A
 command goes on over lines that end with a backslash, or until the end mark of its here-document.
 
@@ -81,9 +81,15 @@ def matches(expected, actual):
     return re.fullmatch(pattern, actual) is not None
 
 
+def whole_lines(data):
+    text = sandstone_test.text(data)
+    return text if not text or text.endswith("\n") else text + "\n"
+
+
 def documents():
+    """Those with examples."""
     root = sandstone_test.CHECKOUT
-    return [p for p in [root / "README.md", *sorted((root / "docs").rglob("*.md"))] if p.exists()]
+    return [p for p in [root / "README.md", *sorted((root / "docs").rglob("*.md"))] if "```console" in p.read_text(encoding="utf-8")]
 
 
 class Documentation(sandstone_test.TestCase):
@@ -97,11 +103,10 @@ class Documentation(sandstone_test.TestCase):
         work.mkdir(exist_ok=True)
         environment = {**os.environ, "PATH": f"{bin_folder}:{os.environ['PATH']}", "TMPDIR": str(self.tmp), "LC_ALL": "C.UTF-8"}
         return subprocess.run(["bash", "-c", example.command], cwd=work, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, timeout=120 * sandstone_test.PATIENCE, check=False)
+                              stderr=subprocess.PIPE, timeout=120 * sandstone_test.PATIENCE, check=False)
 
     def check(self, document):
         self.dir.chmod(0o755)
-        ran = 0
         for start, info, lines, comment in blocks(document.read_text(encoding="utf-8")):
             place = f"{document.name}:{start}"
             if info == "console no-run":
@@ -111,18 +116,17 @@ class Documentation(sandstone_test.TestCase):
                 continue
             self.assertEqual(info, "console", f"{place}: neither 'console' nor 'console no-run'")
             for example in examples(start, lines):
-                ran += 1
                 with self.subTest(example=f"{document.name}:{example.line}", command=example.command):
                     expected, status = example.expected, 0
                     if expected and (said := re.fullmatch(r"\[status (\d+)\]", expected[-1])):
                         expected, status = expected[:-1], int(said[1])
                     ended = self.run_example(example)
-                    printed = sandstone_test.text(ended.stdout)
-                    if printed and not printed.endswith("\n"):
-                        printed += "\n"
-                    self.assertTrue(matches(expected, printed), "\n--- in the document\n" + "\n".join(expected) + "\n--- printed\n" + printed)
-                    self.assertEqual(ended.returncode, status, printed)
-        return ran
+                    out, err = whole_lines(ended.stdout), whole_lines(ended.stderr)
+                    self.assertTrue(
+                        matches(expected, out + err) or matches(expected, err + out),
+                        "\n--- in the document\n" + "\n".join(expected) + f"\n--- stdout\n{out}--- stderr\n{err}",
+                    )
+                    self.assertEqual(ended.returncode, status, out + err)
 
 
 def add_tests():
