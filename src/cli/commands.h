@@ -20,6 +20,7 @@ std::span<const Command> commands();
 int dispatch(Words words);
 
 int run_command(Words words);
+int probe_command(Words words);
 int doctor_command(Words words);
 
 }  // namespace sandstone::cli

@@ -20,7 +20,4 @@ struct Options {
 // Must be called from a single-threaded process.
 Result<Report> run(const Options& options);
 
-// `sandstone probe ARGS...`: 0, 1 if a promise was broken, 125 if something failed.
-int probe_main(std::vector<std::string> args);
-
 }  // namespace sandstone::probe
