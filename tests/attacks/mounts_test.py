@@ -27,6 +27,7 @@ class Root(AttackTest):
         """The root that the launcher came from, left mounted: at a folder, or stacked beneath the new one."""
         canary = self.s.canary("outside/canary")
         self.control("old-root", canary, switches=["--keep-old-root"])
+        self.control("old-root", canary, switches=["--stack-old-root"])
         for tier in JAILED:
             for options in ([], ["-u", "0"]):
                 self.stopped("old-root", canary, tier=tier, options=options)
