@@ -1,11 +1,15 @@
 #include "jail/prepare.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <sstream>
 #include <string_view>
+
+#include "base/fd.h"
 
 extern char** environ;
 
@@ -15,8 +19,23 @@ namespace {
 // A root caller's sandbox is nobody on the host: root outside would need only one mistake of ours.
 constexpr User kNobody{65534, 65534};
 
+// Whether our own user namespace knows `id`. Root of a rootless container may map one id only, its own: such a root
+// is an ordinary user to the host, and is treated as one.
+bool is_mapped(const char* map, unsigned long id) {
+  auto text = read_file(map);
+  if (!text) return false;
+  std::istringstream lines(*text);
+  for (unsigned long first = 0, outside = 0, count = 0; lines >> first >> outside >> count;)
+    if (id >= first && id - first < count) return true;
+  return false;
+}
+
+bool is_root() {
+  return ::geteuid() == 0 && is_mapped("/proc/self/uid_map", kNobody.uid) && is_mapped("/proc/self/gid_map", kNobody.gid);
+}
+
 void choose_ids(walls::Setup& setup) {
-  setup.caller_is_root = ::geteuid() == 0;
+  setup.caller_is_root = is_root();
   setup.inside = setup.spec.user.value_or(User{});
   setup.outside = setup.caller_is_root ? kNobody : User{::geteuid(), ::getegid()};
   setup.home = setup.inside.uid == 0 ? "/root" : "/home/sandbox";
@@ -41,7 +60,11 @@ Result<void> prepare_save(const walls::Setup& setup) {
   if (folder.empty()) return {};
   for (const std::string& path : {folder, folder + "/upper", folder + "/work"}) {
     if (::mkdir(path.c_str(), 0755) != 0 && errno != EEXIST) return system_error("--save", fmt::format("cannot make '{}'", path), errno);
-    if (path != folder && setup.caller_is_root && ::chown(path.c_str(), setup.outside.uid, setup.outside.gid) != 0)
+    if (path == folder) continue;
+    // A symlink here, left by whoever could write to the folder, would lead the overlay's upper layer anywhere.
+    const Fd part(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!part.valid()) return system_error("--save", fmt::format("'{}'", path), errno, "give an empty folder");
+    if (setup.caller_is_root && ::fchown(part.get(), setup.outside.uid, setup.outside.gid) != 0)
       return system_error("--save", fmt::format("cannot give '{}' to the workload", path), errno);
   }
   return {};

@@ -86,6 +86,14 @@ bool is_directory(int fd) noexcept {
   return sys::call(SYS_newfstatat, fd, sys::word(""), sys::word(&info), AT_EMPTY_PATH) == 0 && S_ISDIR(info.st_mode);
 }
 
+bool same_folder(int a, int b) noexcept {
+  struct stat one {};
+  struct stat other {};
+  return sys::call(SYS_newfstatat, a, sys::word(""), sys::word(&one), AT_EMPTY_PATH) == 0 &&
+         sys::call(SYS_newfstatat, b, sys::word(""), sys::word(&other), AT_EMPTY_PATH) == 0 &&
+         one.st_dev == other.st_dev && one.st_ino == other.st_ino;
+}
+
 bool is_null_device(int fd) noexcept {
   struct stat info {};
   return sys::call(SYS_newfstatat, fd, sys::word(""), sys::word(&info), AT_EMPTY_PATH) == 0 &&
@@ -316,7 +324,12 @@ class RootWall final : public Wall {
     const char* options[] = {"lowerdir", "lower", "upperdir", upper, "workdir", work, "userxattr", nullptr};
     const int root = sys::detached_mount("overlay", options, 8, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
     if (root < 0) return child.fail(root, "overlay the rootfs", setup.spec.rootfs.c_str()), -1;
-    if (const int r = sys::move_mount(root, scratch, 0); r < 0) return child.fail(r, "mount the new root"), -1;
+    // The overlay holds its layers itself. The scratch mount has to go before the pivot: left between the host's root
+    // and the new one it would be all that umount2(".") detaches, and "/.." would be the host's root.
+    if (const long r = sys::call(SYS_umount2, sys::word("."), kDetach); r < 0)
+      return child.fail(static_cast<int>(r), "detach the overlay's folder"), -1;
+    Scoped old(sys::openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY));
+    if (const int r = sys::move_mount(root, old.get(), 0); r < 0) return child.fail(r, "mount the new root"), -1;
     return root;
   }
 
@@ -350,6 +363,9 @@ class RootWall final : public Wall {
     if (const long r = sys::call(SYS_umount2, sys::word("."), kDetach); r < 0)
       return child.fail(static_cast<int>(r), "detach the host's root");
     if (const long r = sys::call(SYS_chdir, sys::word("/")); r < 0) return child.fail(static_cast<int>(r), "enter the new root");
+    // Whatever is still mounted over the new root is where ".." leads from it, past every RESOLVE_IN_ROOT.
+    Scoped above(sys::openat(AT_FDCWD, "/..", O_PATH | O_DIRECTORY));
+    if (!same_folder(above.get(), root)) return child.fail(-EBUSY, "detach all of the host's root");
     return change_directory(child, root);
   }
 

@@ -25,6 +25,10 @@ import os, subprocess, sys, signal
 canary = subprocess.Popen(["sleep", "600"], user=int(sys.argv[1]) if int(sys.argv[1]) >= 0 else None)
 attack = subprocess.Popen(sys.argv[2:])
 status = attack.wait()
+try:
+    canary.wait(timeout=1)  # a signal that was sent has arrived by now
+except subprocess.TimeoutExpired:
+    pass
 lives = canary.poll() is None
 print("STATUS", status, "CANARY", "lives" if lives else "died", flush=True)
 canary.kill()

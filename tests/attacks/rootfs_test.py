@@ -7,7 +7,7 @@ import subprocess
 import sys
 import unittest
 
-from harness import PROGRAMS, AttackTest, wait_until, each_caller
+from harness import PROGRAMS, WON, AttackTest, each_caller, wait_until
 
 PLACES = [
     "proc", "sys", "dev", "tmp", "etc", "run", "home", "root", "var", "usr", "dev/pts", "dev/shm", "dev/mqueue",
@@ -224,10 +224,26 @@ class Rootfs(AttackTest):
             flipper.wait()
 
     @each_caller
+    def test_no_older_root_above_the_overlay(self):
+        """"/.." leads to whatever is still mounted over the root: the launcher's own scratch mount once did."""
+        outside = self.s.canary("outside/canary").parent
+        root = self.build({"data": "../" * 12 + str(outside).lstrip("/")})
+        for tier in ("ns", "landlock", "full"):
+            for options in ([], ["-u", "0"], ["--read-only"], ["--save", self.s.folder("save")]):
+                result = self.assertHarmless(root, outside, tier=tier, options=options,
+                                             arguments=["old-root", str(outside / "canary")])
+                self.assertEqual(result.status, 0, str(result))
+                self.assertHarmless(root, outside, tier=tier, options=options,
+                                    arguments=["write", f"/..{outside}/planted"])
+
+    @each_caller
     def test_rootfs_is_never_changed(self):
         root = self.build()
-        outside = self.s.folder("outside")
-        self.assertHarmless(root, outside, arguments=["write", "/attack", "/new", "/b/new"])
+        before = fingerprint(root)
+        for tier in ("ns", "landlock", "full"):
+            argv = self.in_rootfs("write", "/new", "/b/new", "/attack", root=root, tier=tier)
+            self.assertEqual(self.caller.run(argv).status, WON, "the overlay takes the write")
+            self.assertEqual(fingerprint(root), before)
 
 
 if __name__ == "__main__":

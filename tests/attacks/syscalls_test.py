@@ -1,7 +1,5 @@
 """Ways into the kernel that a filter may have forgotten, and user notification."""
 
-import os
-import time
 import unittest
 
 from harness import KILLED_BY_FILTER, WALLS, AttackTest, WON, each_caller
@@ -68,12 +66,6 @@ class Clocks(AttackTest):
         for tier in ("ns", "landlock", "full"):
             for options in ([], ["-u", "0"]):
                 self.stopped("set-clock", tier=tier, options=options)
-
-    @each_caller
-    def test_uptime_of_the_host(self):
-        up = str(time.clock_gettime(time.CLOCK_BOOTTIME))
-        self.control("boot-time", up)
-        self.ablate("boot-time", up, missing=["time"])
 
 
 if __name__ == "__main__":

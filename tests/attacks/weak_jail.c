@@ -56,6 +56,7 @@ static const Switch kSwitches[] = {
     // Roots and mounts.
     {"--chroot", &options.use_chroot, NULL},
     {"--keep-old-root", &options.keep_old_root, NULL},
+    {"--stack-old-root", &options.stack_old_root, NULL},
     {"--system", &options.system, NULL},
     {"--rootfs", NULL, &options.rootfs},
     {"--shallow-read-only", &options.shallow_read_only, NULL},

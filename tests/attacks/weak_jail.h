@@ -18,7 +18,8 @@ typedef struct {
   bool survivors;  // no parent-death signal
   bool detach;     // the launcher ends at once
   bool init;       // process 1 is the launcher's own program
-  bool use_chroot, keep_old_root, system, shallow_read_only, one_call_read_only, no_proc, console, log;
+  bool use_chroot, keep_old_root, stack_old_root, system, shallow_read_only, one_call_read_only, no_proc,
+      console, log;
   const char* rootfs;
   const char* mask;       // a path that is masked with the rootfs' own /dev/null (CVE-2025-31133)
   const char* label;      // a text that is written to /proc/self/attr/exec of the rootfs (CVE-2025-52881)

@@ -114,6 +114,9 @@ void build_root(void) {
   int before = open(".", O_PATH | O_DIRECTORY);
   if (options.use_chroot) {
     if (chroot(root) != 0) die("chroot");
+  } else if (options.stack_old_root) {
+    // The old root lies on the new one, where no path leads but "/..".
+    if (chdir(root) != 0 || syscall(SYS_pivot_root, ".", ".") != 0) die("pivot_root");
   } else {
     make_folders(in_root("/.old"));
     if (syscall(SYS_pivot_root, root, in_root("/.old")) != 0) die("pivot_root");
