@@ -31,15 +31,18 @@ class Ablation {
     if (!plan_.find_blockers) return std::move(experiments_);
 
     const size_t whole = experiments_.size();
+    run_bases();
     WallSet all;
-    for (size_t i = 1; i < whole; ++i) {
+    for (size_t i = 0; i < whole; ++i) {
       const WallSet walls = experiments_[i].run->walls;
       for (const std::string& wall : walls) {
         run_without(experiments_[i].tier, walls, wall);
         if (!contains(all, wall)) all.push_back(wall);
       }
     }
-    for (const std::string& wall : all) run_alone(wall);
+    for (const WallSet& base : bases_in_use())
+      for (const std::string& wall : all) run_alone(wall, base);
+    for (size_t i = 1; i < whole; ++i) explain(experiments_[i].tier);
     return std::move(experiments_);
   }
 
@@ -68,44 +71,124 @@ class Ablation {
     experiments_.push_back(std::move(experiment));
   }
 
-  // The walls that another may need below it, least first. For an ordinary caller almost every wall stands in a user
-  // namespace; then what is compared is that namespace with and without the wall.
-  void run_alone(const std::string& wall) {
-    static const std::vector<WallSet> kBases = {{}, {"mount"}, {"mount", "root"}};
-    static const std::vector<WallSet> kUserBases = {{"user"}, {"user", "mount"}, {"user", "mount", "root"}};
-    const bool stands = run_alone_on(wall, kBases);
-    if (!stands || plan_.ordinary_caller) run_alone_on(wall, kUserBases);
+  // What `alone` is compared with. An ordinary caller can do some things only in a user namespace: there the bare
+  // host is no control, and the walls are compared on top of the namespaces that make the attempt possible.
+  void run_bases() {
+    // The bare host is the tier `none`, unless that has walls as well (limits); then it is a run without any.
+    if (!experiments_[0].run->walls.empty()) run_base({});
+    if (!plan_.ordinary_caller) return;
+    for (const WallSet& base : {WallSet{"user"}, WallSet{"user", "mount", "net", "pid", "ipc", "uts"}}) run_base(base);
   }
 
-  bool run_alone_on(const std::string& wall, const std::vector<WallSet>& bases) {
+  // Those that are the smallest control of some operation.
+  [[nodiscard]] std::vector<WallSet> bases_in_use() const {
+    std::vector<WallSet> used;
+    for (const auto& [operation, attempt] : experiments_[0].run->attempts)
+      if (const Experiment* base = find_base(operation, experiments_); base != nullptr)
+        if (std::find(used.begin(), used.end(), base->base) == used.end()) used.push_back(base->base);
+    return used;
+  }
+
+  // Some walls stand only on others; those then belong to both sides of the comparison.
+  void run_alone(const std::string& wall, const WallSet& base) {
+    static const std::vector<WallSet> kCarriers = {{}, {"mount"}, {"mount", "root"}, {"user"}, {"user", "mount"}, {"user", "mount", "root"}};
     Experiment experiment;
     experiment.kind = Experiment::Kind::alone;
     experiment.wall = wall;
-    bool tried = false;
-    for (const WallSet& base : bases) {
-      if (contains(base, wall)) continue;
-      tried = true;
+    std::string why_not;  // of the first try: what the others lack as well is no news
+    if (contains(base, wall)) return;
+    for (const WallSet& carriers : kCarriers) {
       experiment.base = base;
-      WallSet walls = base;
+      for (const std::string& carrier : carriers)
+        if (!contains(base, carrier)) experiment.base.push_back(carrier);
+      if (contains(experiment.base, wall)) continue;
+      WallSet walls = experiment.base;
       walls.push_back(wall);
-      if (!fill(experiment, walls)) continue;
-      run_base(base);
-      experiments_.push_back(std::move(experiment));
-      return true;
+      if (!fill(experiment, walls)) {
+        if (why_not.empty()) why_not = experiment.why_not;
+        continue;
+      }
+      run_base(experiment.base);
+      add_once(std::move(experiment));
+      return;
     }
-    if (tried) experiments_.push_back(std::move(experiment));
-    return false;
+    experiment.base = base;
+    experiment.why_not = why_not;
+    add_once(std::move(experiment));
   }
 
   void run_base(const WallSet& base) {
-    if (base.empty()) return;
-    for (const Experiment& experiment : experiments_)
-      if (experiment.kind == Experiment::Kind::base && experiment.base == base) return;
+    if (base.empty() && experiments_[0].run->walls.empty()) return;
     Experiment experiment;
     experiment.kind = Experiment::Kind::base;
     experiment.base = base;
     fill(experiment, base);
-    experiments_.push_back(std::move(experiment));
+    add_once(std::move(experiment));
+  }
+
+  void add_once(Experiment experiment) {
+    const bool known = std::any_of(experiments_.begin(), experiments_.end(), [&](const Experiment& e) {
+      return e.kind == experiment.kind && e.wall == experiment.wall && e.base == experiment.base;
+    });
+    if (!known) experiments_.push_back(std::move(experiment));
+  }
+
+  // Some operations are stopped even without every wall that stops them alone: walls that each let them through stop
+  // them together (a view without the host's /proc needs both a pid namespace and a root of its own). A search by
+  // halving finds which; its runs answer for all operations at once.
+  void explain(Tier tier) {
+    const auto whole = std::find_if(experiments_.begin(), experiments_.end(),
+                                    [&](const Experiment& e) { return e.kind == Experiment::Kind::tier && e.tier == tier; });
+    const Run run = *whole->run;
+    for (const auto& [operation, attempt] : run.attempts) {
+      const Blocker blocker = find_blocker(operation, tier, experiments_);
+      const bool unclear = blocker.kind == Blocker::Kind::not_separable && blocker.walls.empty();
+      const bool partly = blocker.kind == Blocker::Kind::combined && blocker.together.empty();
+      const Experiment* base = find_base(operation, experiments_);
+      if ((!unclear && !partly) || base == nullptr) continue;
+      WallSet rest;
+      for (const std::string& wall : run.walls)
+        if (!contains(blocker.walls, wall) && !contains(base->base, wall)) rest.push_back(wall);
+      search(operation, base->base, rest);
+    }
+  }
+
+  enum class Answer : uint8_t { stopped, let_through, impossible };
+
+  Answer ask(const std::string& operation, const WallSet& base, const WallSet& walls) {
+    Experiment experiment;
+    experiment.kind = Experiment::Kind::search;
+    experiment.base = base;
+    experiment.base.insert(experiment.base.end(), walls.begin(), walls.end());
+    const WallSet all = experiment.base;
+    if (!fill(experiment, all)) return Answer::impossible;
+    const auto found = experiment.run->attempts.find(operation);
+    return found != experiment.run->attempts.end() && found->second.stopped() ? Answer::stopped : Answer::let_through;
+  }
+
+  // Takes walls away, half of them at a time and in the end one by one, as long as the operation stays stopped.
+  void search(const std::string& operation, const WallSet& base, WallSet walls) {
+    if (ask(operation, base, walls) != Answer::stopped) return;
+    WallSet carriers;
+    for (size_t chunk = std::max<size_t>(1, walls.size() / 2); chunk > 0; chunk /= 2) {
+      carriers = base;
+      for (size_t begin = 0; begin < walls.size();) {
+        const auto from = walls.begin() + static_cast<ptrdiff_t>(begin);
+        const auto to = walls.begin() + static_cast<ptrdiff_t>(std::min(begin + chunk, walls.size()));
+        WallSet fewer(walls.begin(), from);
+        fewer.insert(fewer.end(), to, walls.end());
+        const Answer answer = ask(operation, base, fewer);
+        if (answer == Answer::impossible && chunk == 1) carriers.push_back(*from);
+        if (answer == Answer::stopped) walls = fewer;
+        else begin += chunk;
+      }
+    }
+    Experiment experiment;
+    experiment.kind = Experiment::Kind::search;
+    experiment.base = base;
+    experiment.base.insert(experiment.base.end(), walls.begin(), walls.end());
+    experiment.carriers = carriers;
+    if (fill(experiment, WallSet(experiment.base))) add_once(std::move(experiment));
   }
 
   bool fill(Experiment& experiment, const WallSet& walls) {

@@ -6,7 +6,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdlib>
+#include <regex>
 
 #include "probe/program/secret.h"
 
@@ -56,6 +58,12 @@ void Bequest::store_key(const std::string& secret) {
 }
 
 void Bequest::take_terminal(const std::string& path) {
+  // The terminal ends with the canary, and the kernel then hangs up on its session. Caught, not ignored: what is
+  // ignored stays so across exec, in the sandboxes too.
+  struct sigaction action {};
+  action.sa_handler = [](int) {};
+  action.sa_flags = SA_RESTART;
+  ::sigaction(SIGHUP, &action, nullptr);
   // The first terminal that a session leader opens becomes the session's.
   terminal_ = Fd(::open(path.c_str(), O_RDWR | O_CLOEXEC));
   if (Fd(::open("/dev/tty", O_RDWR | O_CLOEXEC)).valid()) parameters_["terminal"] = path;
@@ -66,6 +74,9 @@ void Bequest::describe_launcher() {
   struct stat status {};
   if (::stat("/proc/self/exe", &status) == 0)
     parameters_["launcher-executable"] = std::to_string(status.st_dev) + ":" + std::to_string(status.st_ino);
+  // In the root group there is nothing to learn.
+  if (auto groups = read_file("/proc/self/cgroup"); groups && std::regex_search(*groups, std::regex(":/[^\n]")))
+    parameters_["control-group"] = std::to_string(probe_program::fingerprint(*groups));
   if (auto environment = read_file("/proc/self/environ"))
     parameters_["launcher-environment"] = std::to_string(probe_program::fingerprint(environment->substr(0, 65536)));
 }

@@ -7,6 +7,8 @@ namespace {
 
 using Kind = Experiment::Kind;
 
+bool contains(const WallSet& set, const std::string& wall) { return std::find(set.begin(), set.end(), wall) != set.end(); }
+
 const Attempt* attempt_in(const Experiment& experiment, const std::string& operation) {
   if (!experiment.run) return nullptr;
   const auto found = experiment.run->attempts.find(operation);
@@ -25,11 +27,12 @@ bool stopped_in(const Experiment& experiment, const std::string& operation) {
 
 // The run that shows what the operation does behind the walls of `base` and no more.
 const Experiment* base_of(const WallSet& base, const std::vector<Experiment>& experiments) {
+  const Experiment* bare = nullptr;
   for (const Experiment& experiment : experiments) {
-    if (base.empty() && experiment.kind == Kind::tier && experiment.tier == Tier::none) return &experiment;
-    if (!base.empty() && experiment.kind == Kind::base && experiment.base == base) return &experiment;
+    if (experiment.kind == Kind::base && experiment.base == base) return &experiment;
+    if (base.empty() && experiment.kind == Kind::tier && experiment.tier == Tier::none) bare = &experiment;
   }
-  return nullptr;
+  return bare;
 }
 
 // A wall stops an operation alone if the operation succeeds without it and is stopped with it, all else equal.
@@ -39,6 +42,21 @@ bool stops_alone(const std::string& wall, const std::string& operation, const st
     const Experiment* base = base_of(experiment.base, experiments);
     return base != nullptr && allowed_in(*base, operation);
   });
+}
+
+// Among what the search found: the fewest walls of the tier that stop the operation together, without `known`.
+WallSet found_together(const std::string& operation, const WallSet& tier_walls, const WallSet& known, const std::vector<Experiment>& experiments) {
+  WallSet best;
+  for (const Experiment& experiment : experiments) {
+    if (experiment.kind != Kind::search || !stopped_in(experiment, operation)) continue;
+    const bool fits = std::all_of(experiment.base.begin(), experiment.base.end(),
+                                  [&](const std::string& wall) { return contains(tier_walls, wall) && !contains(known, wall); });
+    WallSet working;
+    for (const std::string& wall : experiment.base)
+      if (!contains(experiment.carriers, wall)) working.push_back(wall);
+    if (fits && (best.empty() || working.size() < best.size())) best = working;
+  }
+  return best;
 }
 
 }  // namespace
@@ -57,11 +75,25 @@ Control find_control(const std::string& operation, const std::vector<Experiment>
   return {false, {}, bare->detail.empty() ? bare->word() : bare->word() + ": " + bare->detail};
 }
 
+const Experiment* find_base(const std::string& operation, const std::vector<Experiment>& experiments) {
+  const Experiment* best = nullptr;
+  for (const Experiment& experiment : experiments) {
+    const bool base = experiment.kind == Kind::base || (experiment.kind == Kind::tier && experiment.tier == Tier::none);
+    if (!base || !allowed_in(experiment, operation)) continue;
+    if (best == nullptr || experiment.base.size() < best->base.size()) best = &experiment;
+  }
+  return best;
+}
+
 Blocker find_blocker(const std::string& operation, Tier tier, const std::vector<Experiment>& experiments) {
   const auto whole = std::find_if(experiments.begin(), experiments.end(),
                                   [&](const Experiment& e) { return e.kind == Kind::tier && e.tier == tier; });
   if (whole == experiments.end() || !stopped_in(*whole, operation)) return {};
-  if (!find_control(operation, experiments).found) return {Blocker::Kind::no_control, {}};
+  if (!find_control(operation, experiments).found) return {Blocker::Kind::no_control, {}, {}};
+
+  // Without an ablation there is nothing to tell it from.
+  if (std::none_of(experiments.begin(), experiments.end(), [&](const Experiment& e) { return e.kind == Kind::without && e.tier == tier; }))
+    return {};
 
   WallSet decisive;
   WallSet alone;
@@ -70,19 +102,19 @@ Blocker find_blocker(const std::string& operation, Tier tier, const std::vector<
     const auto without = std::find_if(experiments.begin(), experiments.end(), [&](const Experiment& e) {
       return e.kind == Kind::without && e.tier == tier && e.wall == wall;
     });
-    const bool separable = without != experiments.end() && attempt_in(*without, operation) != nullptr;
-    if (!separable) not_separable.push_back(wall);
+    const bool told = without != experiments.end() && (allowed_in(*without, operation) || stopped_in(*without, operation));
+    if (!told) not_separable.push_back(wall);
     else if (allowed_in(*without, operation)) decisive.push_back(wall);
     if (stops_alone(wall, operation, experiments)) alone.push_back(wall);
   }
-  if (decisive.size() == 1) return {Blocker::Kind::decisive, decisive};
-  if (!decisive.empty()) return {Blocker::Kind::joint, decisive};
-  if (alone.size() > 1) return {Blocker::Kind::redundant, alone};
+  if (decisive.size() == 1) return {Blocker::Kind::decisive, decisive, {}};
+  if (!decisive.empty()) return {Blocker::Kind::joint, decisive, {}};
+  if (alone.size() > 1) return {Blocker::Kind::redundant, alone, {}};
   // One wall stops it alone. Had taking it away changed nothing, another combination would stop it as well.
-  const auto contains = [](const WallSet& set, const std::string& wall) { return std::find(set.begin(), set.end(), wall) != set.end(); };
-  if (alone.size() == 1 && contains(not_separable, alone[0])) return {Blocker::Kind::not_separable, alone};
-  if (alone.empty() && !not_separable.empty()) return {Blocker::Kind::not_separable, not_separable};
-  return {Blocker::Kind::combined, alone};
+  if (alone.size() == 1 && contains(not_separable, alone[0])) return {Blocker::Kind::not_separable, alone, {}};
+  const WallSet together = found_together(operation, whole->run->walls, alone, experiments);
+  if (alone.empty() && together.empty() && !not_separable.empty()) return {Blocker::Kind::not_separable, {}, {}};
+  return {Blocker::Kind::combined, alone, together};
 }
 
 }  // namespace sandstone::probe

@@ -8,8 +8,9 @@
 namespace sandstone::probe {
 namespace {
 
-constexpr size_t kNameWidth = 25;
-constexpr size_t kResultWidth = 10;
+constexpr size_t kNameWidth = 23;
+constexpr size_t kResultWidth = 12;
+constexpr size_t kBareWidth = 10;  // the column of the tier `none`
 
 enum class Tone : uint8_t { plain, good, open, bad, faint, strong };
 
@@ -18,7 +19,7 @@ class Printer {
   Printer(const Report& report, const TextOptions& options) : report_(report), options_(options) {
     const size_t walled = static_cast<size_t>(std::count_if(report.tiers.begin(), report.tiers.end(), [](Tier t) { return t != Tier::none; }));
     const size_t bare = report.tiers.size() - walled;
-    const size_t left = options.columns - std::min(options.columns, 2 + kNameWidth + bare * (kResultWidth + 1));
+    const size_t left = options.columns - std::min(options.columns, 2 + kNameWidth + bare * kBareWidth);
     column_ = walled == 0 ? 0 : std::max(left / walled, kResultWidth + 8);
   }
 
@@ -69,25 +70,39 @@ class Printer {
     if (broken) tone = Tone::bad;
     else if (cell.attempt.allowed()) tone = bare ? Tone::plain : Tone::open;
     else if (cell.attempt.stopped() && row.control.found) tone = Tone::good;
-    put(fmt::format("{:<{}.{}} ", word, kResultWidth, kResultWidth), tone);
+    const size_t result = bare ? kBareWidth - 1 : kResultWidth;
+    put(fmt::format("{:<{}.{}} ", word, result, result), tone);
     if (bare) return;
     const size_t space = width(tier) - kResultWidth - 1;
     put(fmt::format("{:<{}}", shorten(cell.blocker, space - 1), space), Tone::faint);
   }
 
-  // As many names as fit, then how many more.
+  static std::string brief(const std::string& wall) {
+    static const std::map<std::string, std::string> kBrief = {{"capabilities", "caps"}, {"no-new-privs", "nnp"}, {"environment", "env"}, {"descriptors", "fds"}, {"proc-mask", "mask"}};
+    const auto found = kBrief.find(wall);
+    return found == kBrief.end() ? wall : found->second;
+  }
+
+  static std::string join(const WallSet& walls, const char* glue) {
+    std::string text;
+    for (const std::string& wall : walls) text += (text.empty() ? "" : glue) + brief(wall);
+    return text;
+  }
+
+  // The whole text where there is room for it; then brief names; then as many as fit, and how many more.
   static std::string shorten(const Blocker& blocker, size_t space) {
     std::string text = blocker.text();
-    if (blocker.kind == Blocker::Kind::not_separable && text.size() > space) text = "not separable";
     if (text.size() <= space) return text;
-    const char* glue = blocker.kind == Blocker::Kind::joint ? " & " : " + ";
-    for (size_t keep = blocker.walls.size(); keep-- > 0;) {
-      std::string candidate;
-      for (size_t i = 0; i < keep; ++i) candidate += (i == 0 ? "" : glue) + blocker.walls[i];
-      candidate += fmt::format("{}{} {}", keep == 0 ? "" : " +", blocker.walls.size() - keep, keep == 0 ? "walls" : "more");
+    std::vector<std::string> terms;  // each of them is enough
+    if (blocker.kind == Blocker::Kind::joint) terms.push_back(join(blocker.walls, "&"));
+    else for (const std::string& wall : blocker.walls) terms.push_back(brief(wall));
+    if (blocker.kind == Blocker::Kind::combined) terms.push_back(blocker.together.empty() ? "several" : join(blocker.together, "&"));
+    for (size_t keep = terms.size(); keep > 0; --keep) {
+      std::string candidate = join({terms.begin(), terms.begin() + static_cast<ptrdiff_t>(keep)}, "+");
+      if (keep < terms.size()) candidate += fmt::format("+{}", terms.size() - keep);
       if (candidate.size() <= space) return candidate;
     }
-    return text.substr(0, space);
+    return fmt::format("{} walls", blocker.walls.size() + blocker.together.size());
   }
 
   void foot() {
@@ -104,11 +119,14 @@ class Printer {
       end_line();
     }
     text_ +=
-        "\na: taking wall a away lets it through    a & b: taking either away does    a + b: each stops it alone\n"
-        "no control: it never succeeds on this host, so its failure proves nothing    no effect: it reached only the sandbox's own\n";
+        "\nwhat stopped it   a: taking the wall a away lets it through   a & b: taking either does   a + b: each stops it alone\n"
+        "                  a*: a does, but this caller cannot take it away alone to make sure    +2: and two more\n"
+        "                  caps, env, fds, mask, nnp: capabilities, environment, descriptors, proc-mask, no-new-privs\n"
+        "no control        it succeeds in no run on this host, so that its failure proves nothing\n"
+        "no effect         nothing refused it, but what it reached was the sandbox's own    -: cannot be tried here\n";
   }
 
-  [[nodiscard]] size_t width(Tier tier) const { return tier == Tier::none ? kResultWidth + 1 : column_; }
+  [[nodiscard]] size_t width(Tier tier) const { return tier == Tier::none ? kBareWidth : column_; }
 
   void put(const std::string& piece, Tone tone) {
     constexpr const char* kCodes[] = {"", "\x1b[32m", "\x1b[33m", "\x1b[1;37;41m", "\x1b[2m", "\x1b[1m"};

@@ -31,7 +31,8 @@ std::string Experiment::label() const {
     case Kind::tier: return to_string(tier);
     case Kind::without: return fmt::format("{} without {}", to_string(tier), wall);
     case Kind::alone: return base.empty() ? fmt::format("{} alone", wall) : fmt::format("{} with {}", wall, fmt::join(base, " and "));
-    case Kind::base: return fmt::format("only {}", fmt::join(base, " and "));
+    case Kind::base:
+    case Kind::search: return base.empty() ? "no wall at all" : fmt::format("only {}", fmt::join(base, " and "));
   }
   return {};
 }
@@ -40,11 +41,14 @@ std::string Blocker::text() const {
   switch (kind) {
     case Kind::none: return {};
     case Kind::no_control: return "no control";
-    case Kind::decisive: return walls.empty() ? std::string() : walls.front();
+    case Kind::decisive:
     case Kind::joint: return fmt::format("{}", fmt::join(walls, " & "));
     case Kind::redundant: return fmt::format("{}", fmt::join(walls, " + "));
-    case Kind::not_separable: return fmt::format("{} (not separable)", fmt::join(walls, ", "));
-    case Kind::combined: return "several together";
+    case Kind::not_separable: return walls.empty() ? "not separable" : walls.front() + "*";
+    case Kind::combined: {
+      const std::string rest = together.empty() ? "several together" : fmt::format("{}", fmt::join(together, " & "));
+      return walls.empty() ? rest : fmt::format("{} + {}", fmt::join(walls, " + "), rest);
+    }
   }
   return {};
 }

@@ -46,11 +46,13 @@ struct Experiment {
     without,  // all of them but `wall`
     alone,    // `wall` and those in `base`, without which this caller cannot raise it
     base,     // those in `base`: what `alone` is compared with
+    search,   // those in `base`, found to be what else stops an operation
   };
   Kind kind = Kind::tier;
   Tier tier = Tier::none;
   std::string wall;
   WallSet base;
+  WallSet carriers;  // search: of `base`, those that are there only because another cannot stand without them
   std::optional<Run> run;
   std::string why_not;  // no run: the reason
 
@@ -65,13 +67,14 @@ struct Blocker {
     decisive,       // take this wall away, and it succeeds
     joint,          // take any of these away, and it succeeds: only together do they stop it
     redundant,      // taking one away changes nothing; each of these stops it alone
-    not_separable,  // these cannot be taken away one at a time by this caller
-    combined,       // no single wall explains it
+    not_separable,  // this one, which this caller cannot take away to make sure; without a name, any of those
+    combined,       // each of these stops it alone, if any, and so do those in `together`, together
   };
   Kind kind = Kind::none;
   WallSet walls;
+  WallSet together;
 
-  [[nodiscard]] std::string text() const;  // "seccomp", "a + b", "a & b", ...
+  [[nodiscard]] std::string text() const;  // "seccomp", "a & b", "a + b", "a + b & c", "a*"
 };
 
 // That the attempt works at all where nothing stands in its way.

@@ -11,7 +11,7 @@ using Json = nlohmann::ordered_json;
 
 constexpr const char* kAttemptKinds[] = {"allowed", "refused", "without-effect", "signaled", "timed-out", "not-applicable"};
 constexpr const char* kBlockerKinds[] = {"none", "no-control", "decisive", "joint", "redundant", "not-separable", "combined"};
-constexpr const char* kExperimentKinds[] = {"tier", "without", "alone", "base"};
+constexpr const char* kExperimentKinds[] = {"tier", "without", "alone", "base", "search"};
 
 template <typename Kind, size_t N>
 Kind kind_of(const std::string& text, const char* const (&names)[N]) {
@@ -35,6 +35,7 @@ Json json_of(const Experiment& experiment) {
   if (experiment.kind == Experiment::Kind::tier || experiment.kind == Experiment::Kind::without) json["tier"] = to_string(experiment.tier);
   if (!experiment.wall.empty()) json["wall"] = experiment.wall;
   if (!experiment.base.empty()) json["base"] = experiment.base;
+  if (!experiment.carriers.empty()) json["carriers"] = experiment.carriers;
   if (experiment.run) json["walls"] = experiment.run->walls;
   else json["not_run"] = experiment.why_not;
   return json;
@@ -46,6 +47,7 @@ Experiment experiment_of(const Json& json) {
   if (json.contains("tier")) experiment.tier = tier_of(json.at("tier"));
   experiment.wall = json.value("wall", "");
   experiment.base = json.value("base", WallSet{});
+  experiment.carriers = json.value("carriers", WallSet{});
   if (json.contains("walls")) experiment.run = Run{json.at("walls").get<WallSet>(), {}};
   experiment.why_not = json.value("not_run", "");
   return experiment;
@@ -55,7 +57,9 @@ Json json_of(const Row& row, Tier tier, const Cell& cell) {
   Json json{{"result", cell.attempt.word()}, {"kind", name_of(cell.attempt.kind, kAttemptKinds)}};
   if (cell.attempt.number != 0) json["number"] = cell.attempt.number;
   if (!cell.attempt.detail.empty()) json["detail"] = cell.attempt.detail;
-  json["blocker"] = {{"kind", name_of(cell.blocker.kind, kBlockerKinds)}, {"walls", cell.blocker.walls}, {"text", cell.blocker.text()}};
+  json["blocker"] = {{"kind", name_of(cell.blocker.kind, kBlockerKinds)}, {"walls", cell.blocker.walls}};
+  if (!cell.blocker.together.empty()) json["blocker"]["together"] = cell.blocker.together;
+  json["blocker"]["text"] = cell.blocker.text();
   json["promised"] = row.promised && tier >= *row.promised;
   json["broken"] = row.promise_broken(tier);
   return json;
@@ -64,7 +68,8 @@ Json json_of(const Row& row, Tier tier, const Cell& cell) {
 Cell cell_of(const Json& json) {
   Cell cell;
   cell.attempt = {kind_of<Attempt::Kind>(json.at("kind"), kAttemptKinds), json.value("number", 0), json.value("detail", "")};
-  cell.blocker = {kind_of<Blocker::Kind>(json.at("blocker").at("kind"), kBlockerKinds), json.at("blocker").at("walls").get<WallSet>()};
+  cell.blocker = {kind_of<Blocker::Kind>(json.at("blocker").at("kind"), kBlockerKinds), json.at("blocker").at("walls").get<WallSet>(),
+                  json.at("blocker").value("together", WallSet{})};
   return cell;
 }
 

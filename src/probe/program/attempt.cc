@@ -6,6 +6,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 
 #include <cerrno>
@@ -83,6 +84,9 @@ Verdict read_secret_file(const Parameters& parameters, const std::string& key, c
 Verdict open_only(const std::string& path, int flags) {
   const Descriptor file(::open(path.c_str(), flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   if (!file.valid()) return refused("open " + path);
+  struct stat status {};
+  if (::fstat(file.get(), &status) == 0 && S_ISCHR(status.st_mode) && status.st_rdev == makedev(1, 3))
+    return without_effect("/dev/null stands in its place");
   return allowed("holds " + path + " open; nothing was done with it");
 }
 

@@ -74,7 +74,7 @@ Executed execute(const std::vector<std::string>& argv, const std::function<bool(
 
 // Waits until `fd` can be read. On loopback an answer takes microseconds: what has not come by then was
 // dropped.
-bool readable(int fd, int milliseconds = 200);
+bool readable(int fd, int milliseconds = 120);
 
 void serialise(int fd, const Verdict& verdict);
 Verdict deserialise(const std::string& data);

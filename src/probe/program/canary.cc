@@ -69,7 +69,7 @@ int canary_main(const CanaryPlace& place) {
   for (;;) {
     std::vector<pollfd> waits{{0, POLLIN, 0}, {signals.fd(), POLLIN, 0}};
     for (const int fd : services.descriptors()) waits.push_back({fd, POLLIN, 0});
-    if (::poll(waits.data(), waits.size(), running ? 20 : -1) < 0 && errno != EINTR) return 1;
+    if (::poll(waits.data(), waits.size(), running ? 15 : -1) < 0 && errno != EINTR) return 1;
     signals.take(seen);
     for (size_t i = 2; i < waits.size(); ++i)
       if (waits[i].revents != 0) services.serve(waits[i].fd, seen);

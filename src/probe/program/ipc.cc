@@ -15,6 +15,7 @@
 #include <ctime>
 
 #include "probe/program/attempt.h"
+#include "probe/program/secret.h"
 
 namespace sandstone::probe_program {
 namespace {
@@ -87,6 +88,14 @@ Verdict adjust_clock(const Parameters&) {
   return allowed("rules the host's clock");
 }
 
+Verdict control_group(const Parameters& p) {
+  if (!p.has("control-group")) return not_applicable("the host's processes are all in the root group");
+  const Descriptor file(::open("/proc/self/cgroup", O_RDONLY | O_CLOEXEC));
+  if (!file.valid()) return refused("open /proc/self/cgroup");
+  if (fingerprint(read_up_to(file.get())) != p.number("control-group")) return without_effect("a group of the sandbox's own");
+  return allowed("knows the launcher's place among the host's control groups");
+}
+
 Verdict boot_time(const Parameters& p) {
   timespec booted{};
   if (::clock_gettime(CLOCK_BOOTTIME, &booted) != 0) return refused("clock_gettime");
@@ -131,6 +140,7 @@ constexpr Operation kOperations[] = {
     {"set-host-name", kArea, "changes the host's name", set_host_name},
     {"adjust-clock", kArea, "changes the host's clock", adjust_clock},
     {"boot-time", kArea, "learns when the host was booted", boot_time},
+    {"read-control-group", kArea, "learns the launcher's control group: which service, user or container it is", control_group},
     {"real-time-priority", kArea, "takes a processor of the host's for itself (SCHED_FIFO)",
      real_time_priority},
     {"raise-priority", kArea, "raises its priority above the host's processes", raise_priority},

@@ -110,7 +110,7 @@ Verdict tcp_listen(const Parameters& p) {
 Verdict exchange_datagram(const Parameters& p, int socket) {
   if (::send(socket, "hello", 5, MSG_NOSIGNAL) < 0) return refused("send");
   pollfd wait{socket, POLLIN, 0};
-  if (::poll(&wait, 1, 200) <= 0) return without_effect("no answer");
+  if (::poll(&wait, 1, 120) <= 0) return without_effect("no answer");
   char answer[128] = {};
   const ssize_t got = ::recv(socket, answer, sizeof answer, MSG_DONTWAIT);
   if (got < 0) return refused("recv");
