@@ -2,8 +2,8 @@
 //
 //   ./dev build fuzz fuzz_config && build/fuzz/fuzz_config -dict=src/spec/fuzz_config.dict CORPUS
 
-#include <cstdio>
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 
 #include "spec/config.h"
