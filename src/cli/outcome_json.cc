@@ -11,8 +11,9 @@ double seconds(std::chrono::nanoseconds time) {
   return static_cast<double>(time.count()) / 1e9;
 }
 
-// Names and paths come from the workload, and a kernel's path is any bytes at all. Pure ASCII: JSON leaves U+009B, the
-// 8-bit escape sequence, and the marks that reverse a line as they are, and reports are looked at in terminals.
+// Names and paths come from the workload, and a kernel's path is any bytes at all. Pure ASCII: JSON leaves
+// U+009B, the 8-bit escape sequence, and the marks that reverse a line as they are, and reports are looked at
+// in terminals.
 std::string text(const Json& json, int indent) {
   return json.dump(indent, ' ', true, Json::error_handler_t::replace) + "\n";
 }

@@ -19,6 +19,7 @@
 #include "cli/output.h"
 #include "cli/report_file.h"
 #include "engine/foreground.h"
+#include "net/rule.h"
 #include "spec/config.h"
 #include "spec/config_json.h"
 #include "spec/config_values.h"
@@ -90,6 +91,19 @@ Result<void> apply_flag(const Argument& argument, Draft& draft) {
   return {};
 }
 
+// The network's own reader, so that a bad rule is refused with its place before anything starts.
+Result<void> check_rules(const Draft& draft) {
+  for (const auto& rule : draft.spec.allow) {
+    const auto parsed = net::parse_rule(rule);
+    if (parsed) continue;
+    Error error = parsed.error();
+    for (const auto& origin : draft.origins)
+      if (origin.setting->slot == "allow") error.where = place_of(draft, origin);
+    return error;
+  }
+  return {};
+}
+
 Result<Request> read_request(Words words, const std::vector<const Flag*>& flags) {
   auto arguments = parse_arguments(flags, words);
   if (!arguments) return arguments.error();
@@ -115,6 +129,7 @@ Result<Request> read_request(Words words, const std::vector<const Flag*>& flags)
     std::erase_if(draft.origins,
                   [](const Draft::Origin& origin) { return origin.setting->slot == "command"; });
   }
+  if (auto result = check_rules(draft); !result) return result.error();
   auto spec = finish(std::move(draft));
   if (!spec) return spec.error();
   request.spec = std::move(*spec);

@@ -196,16 +196,4 @@ Result<uint32_t> parse_count(std::string_view text) {
   return value;
 }
 
-Result<void> check_allow(std::string_view rule) {
-  constexpr std::string_view kForm = "NAME|CIDR[:PORT], such as example.org:443 or 203.0.113.0/24";
-  if (rule.empty()) return Error{{}, "an empty rule", std::string(kForm)};
-  const bool fits = std::all_of(rule.begin(), rule.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           std::string_view(".-_*:/[]").find(c) != std::string_view::npos;
-  });
-  if (!fits || rule.find("//") != std::string_view::npos)
-    return Error{{}, fmt::format("'{}' is not a rule", rule), std::string(kForm)};
-  return {};
-}
-
 }  // namespace sandstone

@@ -32,7 +32,4 @@ Result<uint64_t> parse_bytes(std::string_view text);
 Result<double> parse_number(std::string_view text);
 Result<uint32_t> parse_count(std::string_view text);
 
-// Refuses what cannot be the name of a host, an address or a port; what a rule means is the network's affair.
-Result<void> check_allow(std::string_view rule);
-
 }  // namespace sandstone
