@@ -73,6 +73,8 @@ void Denials::on_ready(short revents, engine::Recorder& recorder) {
   denial.wall = "seccomp";
   denial.operation = walls::syscall_name(number);
   denial.subject = subject_of(notification);
+  // Had it died meanwhile, its number could belong to a process of the host, and the text to that one's memory.
+  if (::ioctl(listener_.get(), SECCOMP_IOCTL_NOTIF_ID_VALID, &notification.id) != 0) denial.subject.clear();
   seccomp_notif_resp answer{};
   answer.id = notification.id;
   answer.error = -walls::refusal_error(number);

@@ -3,7 +3,9 @@
 // that no symlink in a hostile rootfs leads a mount or a file of ours elsewhere (CVE-2025-31133, -52565, -52881).
 
 #include <fmt/format.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/sysmacros.h>
 
 #include <climits>
@@ -94,6 +96,13 @@ bool same_folder(int a, int b) noexcept {
          one.st_dev == other.st_dev && one.st_ino == other.st_ino;
 }
 
+bool is_ordinary_file(int fd) noexcept {
+  struct stat info {};
+  struct statfs filesystem {};
+  return sys::call(SYS_fstat, fd, sys::word(&info)) == 0 && S_ISREG(info.st_mode) &&
+         sys::call(SYS_fstatfs, fd, sys::word(&filesystem)) == 0 && filesystem.f_type != PROC_SUPER_MAGIC;
+}
+
 bool is_null_device(int fd) noexcept {
   struct stat info {};
   return sys::call(SYS_newfstatat, fd, sys::word(""), sys::word(&info), AT_EMPTY_PATH) == 0 &&
@@ -142,8 +151,12 @@ class Composer {
   [[nodiscard]] int write_file(const ViewStep& step) const noexcept {
     Scoped made(open_or_make(root_, step.destination.c_str(), false, step.mode));
     if (made.get() < 0) return made.get();
-    Scoped file(sys::openat2(root_, step.destination.c_str(), O_WRONLY | O_TRUNC | O_NONBLOCK, 0, kInRoot));
+    Scoped file(sys::openat2(root_, step.destination.c_str(), O_WRONLY | O_NONBLOCK | O_NOCTTY, 0, kInRoot));
     if (file.get() < 0) return file.get();
+    // A rootfs whose /etc/hostname is a symlink to /proc/self/oom_score_adj, uid_map, attr/exec: what we write there
+    // would be a setting of our own process (CVE-2025-52881). Only ordinary files are written.
+    if (!is_ordinary_file(file.get())) return -EINVAL;
+    if (const long r = sys::call(SYS_ftruncate, file.get(), 0); r < 0) return static_cast<int>(r);
     const long put = sys::write(file.get(), step.content.data(), step.content.size());
     return put == static_cast<long>(step.content.size()) ? 0 : put < 0 ? static_cast<int>(put) : -EIO;
   }

@@ -2,12 +2,11 @@
 
 import array
 import os
-import pathlib
 import socket
 import threading
 import unittest
 
-from harness import AttackTest, WALLS, each_caller
+from harness import WALLS, AttackTest, each_caller
 
 
 class Descriptors(AttackTest):

@@ -7,13 +7,11 @@ prove nothing. Everything runs as root and as an ordinary user where the tests a
 
 import ctypes
 import functools
-import json
 import os
 import pathlib
 import secrets
 import shutil
 import signal
-import stat
 import subprocess
 import sys
 import tempfile
@@ -27,6 +25,9 @@ PROGRAMS = pathlib.Path(os.environ.get("SANDSTONE_ATTACKS", SANDSTONE.parent / "
 NOBODY = 65534
 # An interpreter that an ordinary user may execute too.
 PYTHON = shutil.which("python3", path="/usr/bin:/bin") or sys.executable
+
+# An emulated machine is some ten times slower; it must make a test wait longer, never fail.
+PATIENCE = float(os.environ.get("SANDSTONE_PATIENCE", "1"))
 
 WON = 42
 REFUSED = 0
@@ -86,7 +87,7 @@ class Caller:
         options.setdefault("stderr", subprocess.PIPE)
         process = self.start(argv, **options)
         try:
-            out, err = process.communicate(timeout=timeout)
+            out, err = process.communicate(timeout=timeout * PATIENCE)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             out, err = process.communicate()
@@ -139,8 +140,11 @@ class Scratch:
 
     def remove(self):
         # An overlay's work folder has no permissions for its owner.
-        for folder, _, _ in os.walk(self.path):
-            os.chmod(folder, 0o755)
+        for base, folders, _ in os.walk(self.path):
+            for folder in folders:
+                path = pathlib.Path(base, folder)
+                if not path.is_symlink():
+                    path.chmod(0o755)
         shutil.rmtree(self.path)
 
 
@@ -220,7 +224,7 @@ class AttackTest(unittest.TestCase):
 
 def wait_until(condition, seconds=30):
     """Polls, because what is waited for is another process' doing; the limit only ends a hopeless wait."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + seconds * PATIENCE
     while time.monotonic() < end:
         if condition():
             return True

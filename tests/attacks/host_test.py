@@ -4,11 +4,9 @@ import ctypes
 import os
 import random
 import socket
-import struct
-import sys
 import unittest
 
-from harness import PYTHON, AttackTest, WALLS, each_caller, landlock_abi
+from harness import PYTHON, WALLS, AttackTest, each_caller, landlock_abi
 
 JAILED = ("ns", "landlock", "full")
 LIBC = ctypes.CDLL(None, use_errno=True)

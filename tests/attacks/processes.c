@@ -145,6 +145,17 @@ static void execute(int argc, char** argv) {
   refused("execute %s", argv[0]);
 }
 
+// A setting of our own that somebody else was led to write.
+static void score(int argc, char** argv) {
+  (void)argc, (void)argv;
+  char text[16] = "";
+  int fd = open("/proc/self/oom_score_adj", O_RDONLY | O_CLOEXEC);
+  if (fd < 0 || read(fd, text, sizeof text - 1) <= 0) refused("read oom_score_adj");
+  if (atoi(text) == 500) won("oom_score_adj is 500");
+  errno = 0;
+  refused("oom_score_adj is %d", atoi(text));
+}
+
 // A file that is setuid for the caller, left on the host where anyone may run it.
 static void plant_setuid(int argc, char** argv) {
   if (argc < 1) broken("usage: plant-setuid PATH");
@@ -166,5 +177,6 @@ const Attack kProcessAttacks[] = {
     {"show-privileges", show_privileges},
     {"execute", execute},
     {"plant-setuid", plant_setuid},
+    {"score", score},
     {NULL, NULL},
 };

@@ -1,17 +1,15 @@
 """Other processes of the host, survivors of the sandbox, and privileges that grow."""
 
-import ctypes
 import os
 import random
 import shutil
 import signal
 import struct
 import subprocess
-import sys
 import time
 import unittest
 
-from harness import PYTHON, AttackTest, WALLS, each_caller, processes_of, wait_until
+from harness import PYTHON, AttackTest, each_caller, processes_of, wait_until
 
 JAILED = ("ns", "landlock", "full")
 

@@ -4,7 +4,6 @@ import os
 import pathlib
 import shutil
 import subprocess
-import sys
 import unittest
 
 from harness import PROGRAMS, WON, AttackTest, each_caller, wait_until
@@ -191,6 +190,17 @@ class Rootfs(AttackTest):
         for tier in ("ns", "landlock", "full"):
             self.assertHarmless(root, outside, tier=tier, arguments=["fake-proc"])
             self.assertHarmless(root, outside, tier=tier, arguments=["read", "/proc/self/comm"])
+
+    @each_caller
+    def test_own_files_are_not_written_through_procfs(self):
+        """/etc/hostname of the rootfs is a symlink to a setting of whoever writes it: with the right hostname, the
+        launcher's own score for the out-of-memory killer, which the workload inherits."""
+        for place in ("etc/hostname", "etc/hosts", "etc/resolv.conf"):
+            for target in ("/proc/self/oom_score_adj", "/proc/thread-self/oom_score_adj", "/proc/1/oom_score_adj",
+                           "/proc/self/task/1/oom_score_adj"):
+                root = self.build({place: target}, name="r" + target.replace("/", "-") + place.replace("/", "-"))
+                argv = self.in_rootfs("score", root=root, options=["--hostname", "500"])
+                self.assertStopped(self.caller.run(argv), (0, 125))
 
     @each_caller
     def test_rootfs_that_changes_while_it_is_mounted(self):

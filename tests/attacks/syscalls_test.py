@@ -2,7 +2,7 @@
 
 import unittest
 
-from harness import KILLED_BY_FILTER, WALLS, AttackTest, WON, each_caller
+from harness import KILLED_BY_FILTER, WALLS, WON, AttackTest, each_caller
 
 X32_UNKNOWN = 43  # the call passed every filter, and this kernel has no x32 table
 
