@@ -38,9 +38,9 @@ void Relay::drain() {
 }
 
 bool Relay::fill() {
-  if (buffer_.empty()) buffer_.resize(kBuffer);
+  if (!buffer_) buffer_ = std::make_unique_for_overwrite<char[]>(kBuffer);
   ssize_t got = 0;
-  do got = ::read(from_.get(), buffer_.data(), buffer_.size());
+  do got = ::read(from_.get(), buffer_.get(), kBuffer);
   while (got < 0 && errno == EINTR);
   if (got < 0 && errno == EAGAIN) return true;
   if (got <= 0) return false;  // EIO is how a pty says that its other side was closed
@@ -55,7 +55,7 @@ bool Relay::flush(bool may_block) {
   const bool is_file = ::fstat(to_.get(), &info) == 0 && S_ISREG(info.st_mode);
   do {
     const size_t size = is_file || may_block ? end_ - begin_ : std::min<size_t>(end_ - begin_, PIPE_BUF);
-    const ssize_t put = ::write(to_.get(), buffer_.data() + begin_, size);
+    const ssize_t put = ::write(to_.get(), buffer_.get() + begin_, size);
     if (put < 0 && (errno == EINTR || (errno == EAGAIN && may_block))) continue;
     if (put < 0 && errno == EAGAIN) return true;
     if (put < 0) return false;

@@ -5,6 +5,7 @@
 #include <poll.h>
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "base/fd.h"
@@ -34,7 +35,7 @@ class Relay {
   static constexpr size_t kBuffer = 64 << 10;
   Fd from_;
   Fd to_;
-  std::vector<char> buffer_;
+  std::unique_ptr<char[]> buffer_;  // not zeroed: a page of it costs something only once bytes come
   size_t begin_ = 0;
   size_t end_ = 0;
   uint64_t carried_ = 0;

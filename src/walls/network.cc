@@ -79,7 +79,7 @@ class NetWall final : public Wall {
   [[nodiscard]] bool needed(const RunSpec& spec) const override { return spec.network != Network::host; }
 
   Result<void> build(Setup& setup) override {
-    helper_ = std::make_unique<Helper>();
+    helper_ = std::make_unique_for_overwrite<Helper>();  // its stack need not be zeroed
     helper_->wants_frames = setup.spec.network == Network::user;
     if (helper_->wants_frames) helper_->plan = net::link_plan(setup.spec);
     return {};

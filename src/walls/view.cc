@@ -202,7 +202,7 @@ Result<void> add_mounts(const Setup& setup, std::vector<ViewStep>& view) {
 Result<void> plan_view(Setup& setup) {
   auto& view = setup.view;
   view.clear();
-  view.reserve(64);
+  view.reserve(96);
   if (setup.spec.rootfs.empty()) {
     add_system_folders(view);
     add_etc(setup, view);
