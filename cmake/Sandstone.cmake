@@ -3,7 +3,7 @@
 add_library(sandstone_options INTERFACE)
 target_compile_options(sandstone_options INTERFACE
   -Wall -Wextra -Werror -Wshadow -Wnon-virtual-dtor -Wold-style-cast -Wconversion -Wno-sign-conversion
-  -Wno-missing-field-initializers -Wno-restrict  # restrict: false alarms of GCC 12 (its PR 105651)
+  -Wno-missing-field-initializers $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>  # restrict: false alarms of GCC 12 (its PR 105651)
   -fstack-protector-strong -fno-strict-aliasing)
 target_compile_definitions(sandstone_options INTERFACE _GNU_SOURCE)
 target_include_directories(sandstone_options INTERFACE
