@@ -69,6 +69,7 @@ Control find_control(const std::string& operation, const std::vector<Experiment>
     if (allowed_in(experiment, operation) && (best == nullptr || experiment.run->walls.size() < best->run->walls.size()))
       best = &experiment;
   }
+  if (bare != nullptr && bare->allowed()) return {true, to_string(Tier::none), {}};
   if (best != nullptr) return {true, best->label(), {}};
   if (bare == nullptr) return {false, {}, "not tried on the bare host"};
   if (bare->kind == Attempt::Kind::not_applicable) return {false, {}, bare->detail};
