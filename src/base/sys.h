@@ -49,12 +49,16 @@ inline long write(int fd, const void* data, size_t size) noexcept {
 inline int mkdirat(int dir, const char* path, mode_t mode) noexcept {
   return static_cast<int>(call(SYS_mkdirat, dir, word(path), mode));
 }
+inline int mknodat(int dir, const char* path, mode_t mode) noexcept {
+  return static_cast<int>(call(SYS_mknodat, dir, word(path), mode, 0));
+}
 inline int open_tree(int dir, const char* path, unsigned flags) noexcept {
   return static_cast<int>(call(SYS_open_tree, dir, word(path), flags));
 }
-inline int move_mount(int from, int to, unsigned flags) noexcept {
-  return static_cast<int>(call(SYS_move_mount, from, word(""), to, word(""),
-                               flags | MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH));
+// Attaches the mount `from` to `to`, or to the name `path` in the folder `to`, which is not followed if it is a symlink.
+inline int move_mount(int from, int to, const char* path = "") noexcept {
+  const unsigned flags = MOVE_MOUNT_F_EMPTY_PATH | (*path == '\0' ? MOVE_MOUNT_T_EMPTY_PATH : 0U);
+  return static_cast<int>(call(SYS_move_mount, from, word(""), to, word(path), flags));
 }
 inline int mount_setattr(int dir, const char* path, unsigned flags, const mount_attr& attr) noexcept {
   return static_cast<int>(call(SYS_mount_setattr, dir, word(path), flags, word(&attr), sizeof attr));

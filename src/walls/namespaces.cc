@@ -101,12 +101,17 @@ class MountWall final : public NamespaceWall {
   }
 
  private:
-  // What the caller named is opened with the caller's rights, which end when the user wall changes the ids. What cannot
-  // be opened is reported by the step that needs it.
+  // What the caller named is opened with the caller's rights, which end when the user wall changes the ids; what is to be
+  // bound, as a detached copy of its mount. What cannot be opened is reported by the step that needs it.
   static void open_sources(Child& child) noexcept {
     const auto open = [](const std::string& path) { return sys::openat(AT_FDCWD, path.c_str(), O_PATH); };
-    for (ViewStep& step : child.setup.view)
-      if (!step.source.empty()) step.source_fd = open(step.source);
+    int mask = -1;  // all masks are of one source
+    for (ViewStep& step : child.setup.view) {
+      if (step.source.empty()) continue;
+      if (step.kind == ViewStep::Kind::mask && mask >= 0) step.source_fd = mask;
+      else step.source_fd = sys::open_tree(AT_FDCWD, step.source.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+      if (step.kind == ViewStep::Kind::mask) mask = step.source_fd;
+    }
     if (!child.setup.spec.rootfs.empty()) child.rootfs_fd = open(child.setup.spec.rootfs);
     if (!child.setup.spec.save_directory.empty()) child.save_fd = open(child.setup.spec.save_directory);
   }

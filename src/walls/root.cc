@@ -8,11 +8,10 @@
 #include <sys/statfs.h>
 #include <sys/sysmacros.h>
 
-#include <climits>
-
 #include "base/sys.h"
 #include "walls/factories.h"
 #include "walls/join_network.h"
+#include "walls/place.h"
 #include "walls/setup.h"
 #include "walls/view.h"
 
@@ -21,61 +20,7 @@ namespace {
 
 using Kind = ViewStep::Kind;
 
-constexpr uint64_t kInRoot = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
 constexpr unsigned kDetach = 2;  // MNT_DETACH
-
-// A descriptor for as long as a scope lasts, without Fd's use of errno.
-class Scoped {
- public:
-  explicit Scoped(int fd) noexcept : fd_(fd) {}
-  Scoped(const Scoped&) = delete;
-  Scoped& operator=(const Scoped&) = delete;
-  ~Scoped() {
-    if (fd_ >= 0) sys::close(fd_);
-  }
-  [[nodiscard]] int get() const noexcept { return fd_; }
-
- private:
-  int fd_;
-};
-
-// Opens `path` below `root`, making what is missing: folders on the way, and at the end a folder or an empty file.
-// Returns an O_PATH descriptor or -errno.
-int open_or_make(int root, const char* path, bool is_directory, uint32_t mode) noexcept {
-  int found = sys::openat2(root, path, O_PATH, 0, kInRoot);
-  if (found != -ENOENT) return found;
-  char prefix[PATH_MAX];
-  const size_t length = std::strlen(path);
-  if (length >= sizeof prefix) return -ENAMETOOLONG;
-  int parent = sys::openat2(root, "/", O_PATH | O_DIRECTORY, 0, kInRoot);
-  for (size_t begin = 0; begin < length && parent >= 0;) {
-    while (begin < length && path[begin] == '/') ++begin;
-    size_t end = begin;
-    while (end < length && path[end] != '/') ++end;
-    if (begin == end) break;
-    const bool last = path[end + std::strspn(path + end, "/")] == '\0';
-    std::memcpy(prefix, path, end);
-    prefix[end] = '\0';
-    int next = sys::openat2(root, prefix, O_PATH, 0, kInRoot);
-    if (next == -ENOENT) {
-      const char* name = prefix + begin;
-      int made = 0;
-      if (last && !is_directory) {
-        made = sys::openat(parent, name, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW, mode & 0777);
-        if (made >= 0) sys::close(made);
-      } else {
-        made = sys::mkdirat(parent, name, last ? mode & 0777 : 0755);
-      }
-      // A dangling symlink: there is a name, yet nothing behind it. Following it could only go where it should not.
-      if (made < 0) next = made == -EEXIST ? -ELOOP : made;
-      else next = sys::openat2(root, prefix, O_PATH, 0, kInRoot);
-    }
-    sys::close(parent);
-    parent = next;
-    begin = end;
-  }
-  return parent;
-}
 
 int set_attributes(int mount, uint64_t set, unsigned flags) noexcept {
   mount_attr attributes{};
@@ -111,7 +56,7 @@ bool is_null_device(int fd) noexcept {
 
 class Composer {
  public:
-  Composer(Child& child, int root) noexcept : child_(child), root_(root) {}
+  Composer(Child& child, int root) noexcept : child_(child), places_(root), root_(root) {}
 
   [[nodiscard]] bool carry_out(const ViewStep& step) noexcept {
     int result = 0;
@@ -139,89 +84,90 @@ class Composer {
     return kNames[static_cast<size_t>(kind)];
   }
 
-  [[nodiscard]] int make_directory(const ViewStep& step) const noexcept {
+  [[nodiscard]] int make_directory(const ViewStep& step) noexcept {
+    const Place place = places_.find(step.destination);
+    if (place.folder >= 0 && sys::mkdirat(place.folder, place.name, step.mode) == 0) return 0;
     Scoped folder(open_or_make(root_, step.destination.c_str(), true, step.mode));
     if (folder.get() < 0) return folder.get();
-    // mkdir(2) obeys the umask and drops the sticky bit's companions; say the mode outright. O_PATH cannot fchmod.
+    // A rootfs had it: its mode is made what it should be. O_PATH cannot fchmod.
     Scoped open(sys::openat2(root_, step.destination.c_str(), O_RDONLY | O_DIRECTORY, 0, kInRoot));
     if (open.get() >= 0 && step.mode != 0755) sys::call(SYS_fchmod, open.get(), step.mode);
     return 0;
   }
 
-  [[nodiscard]] int write_file(const ViewStep& step) const noexcept {
-    Scoped made(open_or_make(root_, step.destination.c_str(), false, step.mode));
-    if (made.get() < 0) return made.get();
-    Scoped file(sys::openat2(root_, step.destination.c_str(), O_WRONLY | O_NONBLOCK | O_NOCTTY, 0, kInRoot));
+  [[nodiscard]] int write_file(const ViewStep& step) noexcept {
+    const Place place = places_.find(step.destination);
+    int made = place.folder;
+    if (made >= 0) made = sys::openat(place.folder, place.name, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW, step.mode);
+    Scoped file(made >= 0 ? made : open_ordinary_file(step));
     if (file.get() < 0) return file.get();
-    // A rootfs whose /etc/hostname is a symlink to /proc/self/oom_score_adj, uid_map, attr/exec: what we write there
-    // would be a setting of our own process (CVE-2025-52881). Only ordinary files are written.
-    if (!is_ordinary_file(file.get())) return -EINVAL;
-    if (const long r = sys::call(SYS_ftruncate, file.get(), 0); r < 0) return static_cast<int>(r);
     const long put = sys::write(file.get(), step.content.data(), step.content.size());
     return put == static_cast<long>(step.content.size()) ? 0 : put < 0 ? static_cast<int>(put) : -EIO;
   }
 
-  [[nodiscard]] int make_symlink(const ViewStep& step) const noexcept {
-    const char* path = step.destination.c_str();
-    const size_t slash = step.destination.rfind('/');
-    char parent_path[PATH_MAX];
-    if (slash >= sizeof parent_path) return -ENAMETOOLONG;
-    std::memcpy(parent_path, path, slash);
-    std::memcpy(parent_path + slash, "/", 2);
-    Scoped parent(open_or_make(root_, parent_path, true, 0755));
-    if (parent.get() < 0) return parent.get();
+  // For a file that a rootfs has already. Its /etc/hostname may be a symlink to /proc/self/oom_score_adj, uid_map or
+  // attr/exec: what we write there would be a setting of our own process (CVE-2025-52881).
+  [[nodiscard]] int open_ordinary_file(const ViewStep& step) const noexcept {
+    Scoped there(open_or_make(root_, step.destination.c_str(), false, step.mode));
+    if (there.get() < 0) return there.get();
+    const int file = sys::openat2(root_, step.destination.c_str(), O_WRONLY | O_NONBLOCK | O_NOCTTY, 0, kInRoot);
+    if (file < 0) return file;
+    long r = is_ordinary_file(file) ? 0 : -EINVAL;
+    if (r == 0) r = sys::call(SYS_ftruncate, file, 0);
+    if (r == 0) return file;
+    sys::close(file);
+    return static_cast<int>(r);
+  }
+
+  [[nodiscard]] int make_symlink(const ViewStep& step) noexcept {
+    const Place place = places_.find(step.destination);
+    if (place.folder < 0) return place.folder;
     return static_cast<int>(
-        sys::call(SYS_symlinkat, sys::word(step.content.c_str()), parent.get(), sys::word(path + slash + 1)));
+        sys::call(SYS_symlinkat, sys::word(step.content.c_str()), place.folder, sys::word(place.name)));
   }
 
-  // Puts a detached mount at the step's destination, which is made if it is missing.
-  [[nodiscard]] int attach(int mount, const ViewStep& step, bool directory) const noexcept {
-    Scoped target(open_or_make(root_, step.destination.c_str(), directory, directory ? 0755U : 0644U));
-    if (target.get() < 0) return target.get();
-    return sys::move_mount(mount, target.get(), 0);
-  }
-
-  [[nodiscard]] int bind(const ViewStep& step) const noexcept {
+  // The source is a detached mount already: see MountWall.
+  [[nodiscard]] int bind(const ViewStep& step) noexcept {
     if (step.source_fd < 0) return step.source_fd;
-    Scoped mount(sys::open_tree(step.source_fd, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE));
-    if (mount.get() < 0) return mount.get();
     // MS_BIND|MS_RDONLY in one mount(2) call is not read-only, and never reaches the submounts: this does both.
     uint64_t attributes = MOUNT_ATTR_NOSUID;
     attributes |= step.devices ? MOUNT_ATTR_NOEXEC : MOUNT_ATTR_NODEV;
     if (!step.writable) attributes |= MOUNT_ATTR_RDONLY;
-    if (const int r = set_attributes(mount.get(), attributes, AT_RECURSIVE); r < 0) return r;
-    return attach(mount.get(), step, is_directory(step.source_fd));
+    if (const int r = set_attributes(step.source_fd, attributes, AT_RECURSIVE); r < 0) return r;
+    return places_.attach(step.source_fd, step.destination, is_directory(step.source_fd));
   }
 
-  [[nodiscard]] int clone_within(const ViewStep& step, uint64_t attributes, unsigned flags) const noexcept {
-    Scoped place(sys::openat2(root_, step.destination.c_str(), O_PATH, 0, kInRoot));
-    if (place.get() == -ENOENT) return 0;
-    if (place.get() < 0) return place.get();
-    Scoped mount(sys::open_tree(place.get(), "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | flags));
+  // A mount of its own for something that is there: a name that is a symlink is left alone.
+  [[nodiscard]] int clone_within(const ViewStep& step, uint64_t attributes, unsigned flags) noexcept {
+    const Place place = places_.find(step.destination);
+    if (place.folder < 0) return place.folder;
+    Scoped mount(sys::open_tree(place.folder, place.name, AT_SYMLINK_NOFOLLOW | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | flags));
+    if (mount.get() == -ENOENT) return 0;
     if (mount.get() < 0) return mount.get();
     if (const int r = set_attributes(mount.get(), attributes, flags); r < 0) return r;
-    return sys::move_mount(mount.get(), place.get(), 0);
+    places_.forget_below(step.destination);
+    return sys::move_mount(mount.get(), place.folder, place.name);
   }
 
-  [[nodiscard]] int mount_tmpfs(const ViewStep& step) const noexcept {
+  [[nodiscard]] int mount_tmpfs(const ViewStep& step) noexcept {
     char size[24];
     char mode[8];
     const char* options[] = {"size", decimal(step.bytes, size), "mode", octal(step.mode, mode)};
     uint64_t attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
     Scoped mount(sys::detached_mount("tmpfs", options, 4, static_cast<unsigned>(attributes)));
-    return mount.get() < 0 ? mount.get() : attach(mount.get(), step, true);
+    return mount.get() < 0 ? mount.get() : places_.attach(mount.get(), step.destination, true);
   }
 
-  [[nodiscard]] int mount_proc(const ViewStep& step) const noexcept {
+  [[nodiscard]] int mount_proc(const ViewStep& step) noexcept {
     Scoped mount(sys::detached_mount("proc", nullptr, 0, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC));
-    return mount.get() < 0 ? mount.get() : attach(mount.get(), step, true);
+    return mount.get() < 0 ? mount.get() : places_.attach(mount.get(), step.destination, true);
   }
 
   [[nodiscard]] int mount_devpts(const ViewStep& step) noexcept {
     const char* options[] = {"newinstance", nullptr, "ptmxmode", "0666", "mode", "0620"};
     Scoped mount(sys::detached_mount("devpts", options, 6, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC));
     if (mount.get() < 0) return mount.get();
-    if (const int r = attach(mount.get(), step, true); r < 0 || !child_.setup.terminal_inside) return r;
+    if (const int r = places_.attach(mount.get(), step.destination, true); r < 0 || !child_.setup.terminal_inside) return r;
     return open_terminal();
   }
 
@@ -240,21 +186,32 @@ class Composer {
   }
 
   // The source of emptiness is the host's, opened before anything hostile was in sight and checked to be what it says.
-  [[nodiscard]] int mask(const ViewStep& step) const noexcept {
-    Scoped place(sys::openat2(root_, step.destination.c_str(), O_PATH | O_NOFOLLOW, 0, kInRoot));
-    if (place.get() == -ENOENT) return 0;
-    if (place.get() < 0) return place.get();
-    if (is_directory(place.get())) {
+  [[nodiscard]] int mask(const ViewStep& step) noexcept {
+    const Place place = places_.find(step.destination);
+    if (place.folder < 0) return place.folder;
+    struct stat info {};
+    const long r = sys::call(SYS_newfstatat, place.folder, sys::word(place.name), sys::word(&info), AT_SYMLINK_NOFOLLOW);
+    if (r < 0) return r == -ENOENT ? 0 : static_cast<int>(r);
+    if (S_ISDIR(info.st_mode)) {
       const char* options[] = {"size", "0", "nr_inodes", "1", "mode", "0555"};
       Scoped empty(sys::detached_mount("tmpfs", options, 6, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV));
-      return empty.get() < 0 ? empty.get() : sys::move_mount(empty.get(), place.get(), 0);
+      return empty.get() < 0 ? empty.get() : sys::move_mount(empty.get(), place.folder, place.name);
     }
-    if (step.source_fd < 0) return step.source_fd;
-    if (!is_null_device(step.source_fd)) return -ENODEV;
-    Scoped null(sys::open_tree(step.source_fd, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
-    if (null.get() < 0) return null.get();
-    if (const int r = set_attributes(null.get(), MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, 0); r < 0) return r;
-    return sys::move_mount(null.get(), place.get(), 0);
+    const int null = null_mask_ >= 0 ? clone_of(null_mask_) : first_null_mask(step.source_fd);
+    if (null < 0) return null;
+    null_mask_ = null;
+    return sys::move_mount(null, place.folder, place.name);
+  }
+
+  [[nodiscard]] static int clone_of(int mount) noexcept {
+    return sys::open_tree(mount, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+  }
+
+  [[nodiscard]] static int first_null_mask(int source) noexcept {
+    if (source < 0) return source;
+    if (!is_null_device(source)) return -ENODEV;
+    const int r = set_attributes(source, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, 0);
+    return r < 0 ? r : source;
   }
 
   static const char* decimal(uint64_t value, char (&text)[24]) noexcept {
@@ -273,7 +230,9 @@ class Composer {
   }
 
   Child& child_;
+  Places places_;
   int root_;
+  int null_mask_ = -1;
 };
 
 class RootWall final : public Wall {
@@ -297,9 +256,11 @@ class RootWall final : public Wall {
   [[nodiscard]] bool raise(Child& child) noexcept override {
     const int root = make_root(child);
     if (root < 0) return false;
+    const long mask = sys::call(SYS_umask, 0);  // what is made gets its mode at once
     Composer composer(child, root);
     for (const ViewStep& step : child.setup.view)
       if (!composer.carry_out(step)) return false;
+    sys::call(SYS_umask, mask);
     if (child.setup.spec.read_only_root) {
       if (const int r = set_attributes(root, MOUNT_ATTR_RDONLY, 0); r < 0) return child.fail(r, "make read-only", "/");
     }
@@ -313,8 +274,7 @@ class RootWall final : public Wall {
     const char* options[] = {"size", root_bytes_.c_str(), "mode", "0755"};
     const int root = sys::detached_mount("tmpfs", options, 4, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
     if (root < 0) return child.fail(root, "make a tmpfs"), -1;
-    Scoped old(sys::openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY));
-    if (const int r = sys::move_mount(root, old.get(), 0); r < 0) return child.fail(r, "mount the new root"), -1;
+    if (const int r = sys::move_mount(root, AT_FDCWD, "/"); r < 0) return child.fail(r, "mount the new root"), -1;
     if (child.setup.spec.rootfs.empty()) return root;
     return overlay(child, root);
   }
@@ -341,8 +301,7 @@ class RootWall final : public Wall {
     // and the new one it would be all that umount2(".") detaches, and "/.." would be the host's root.
     if (const long r = sys::call(SYS_umount2, sys::word("."), kDetach); r < 0)
       return child.fail(static_cast<int>(r), "detach the overlay's folder"), -1;
-    Scoped old(sys::openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY));
-    if (const int r = sys::move_mount(root, old.get(), 0); r < 0) return child.fail(r, "mount the new root"), -1;
+    if (const int r = sys::move_mount(root, AT_FDCWD, "/"); r < 0) return child.fail(r, "mount the new root"), -1;
     return root;
   }
 
@@ -354,7 +313,7 @@ class RootWall final : public Wall {
       if (lower < 0) return lower;
       if (const int r = set_attributes(lower, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, 0); r < 0) return r;
     }
-    return sys::move_mount(lower, place, 0);
+    return sys::move_mount(lower, place);
   }
 
   [[nodiscard]] static bool place_save(Child& child, int scratch) noexcept {
@@ -363,7 +322,7 @@ class RootWall final : public Wall {
     if (child.save_fd < 0) return child.fail(child.save_fd, "open the folder of --save", path);
     Scoped mount(sys::open_tree(child.save_fd, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
     if (mount.get() < 0) return child.fail(mount.get(), "open the folder of --save", path);
-    const int r = sys::move_mount(mount.get(), place.get(), 0);
+    const int r = sys::move_mount(mount.get(), place.get());
     return r == 0 || child.fail(r, "mount the folder of --save", path);
   }
 
