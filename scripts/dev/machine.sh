@@ -59,4 +59,9 @@ fi
 read -r rows columns < <(stty size 2>/dev/null || echo 24 80)
 terminal=${TERM:-dumb} interactive=$machine_interactive
 declare -p command interactive rows columns terminal >"$work/kit/.machine/job"
-boot_machine "${seconds:-$([[ $machine_interactive ]] && echo 28800 || echo 1200)}" "$work"
+if [[ -z $seconds ]]; then
+  seconds=1200
+  [[ -z $tests ]] || seconds=2400
+  [[ -z $machine_interactive ]] || seconds=28800
+fi
+boot_machine "$seconds" "$work"

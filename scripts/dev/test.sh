@@ -26,7 +26,7 @@ suite() {
   local name=$1 log=$work/log status=0 start=$SECONDS p=0 f=0 s=0
   shift
   say "== $name"
-  "$@" </dev/null 2>&1 | tee "$log" | sed -uE '/^[0-9]+ passed, [0-9]+ failed/d; / (Passed|Start) +[0-9]|^ +Start /d' ||
+  "$@" </dev/null 2>&1 | tee "$log" | sed -uE '/^[0-9]+ passed, [0-9]+ failed/d; / Passed +[0-9]|^ +Start |^100% tests passed|^Total Test time|^Internal ctest|^Label Time|sec\*proc|^$/d' ||
     status=1
   if [[ $(grep -E '^[0-9]+ passed, [0-9]+ failed' "$log" | tail -n 1) =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed(,\ ([0-9]+)\ skipped)?$ ]]; then
     p=${BASH_REMATCH[1]} f=${BASH_REMATCH[2]} s=${BASH_REMATCH[4]:-0}

@@ -116,9 +116,11 @@ void supervise(pid_t workload) {
   if (launcher_end < 0) return;
   int listener = receive(launcher_end);
   if (listener < 0) return;
+  // Before Linux 6.11 the listener hangs up only when the workload is reaped, which is done after this.
+  int ended = (int)syscall(SYS_pidfd_open, workload, 0);
   for (;;) {
-    struct pollfd ready = {listener, POLLIN, 0};
-    if (poll(&ready, 1, -1) < 0 || (ready.revents & POLLIN) == 0) return;
+    struct pollfd ready[] = {{listener, POLLIN, 0}, {ended, POLLIN, 0}};
+    if (poll(ready, 2, -1) < 0 || (ready[0].revents & POLLIN) == 0) return;
     struct seccomp_notif request = {0};
     if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &request) != 0) continue;
     char path[256] = "";
@@ -131,5 +133,4 @@ void supervise(pid_t workload) {
       answer.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
     ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &answer);
   }
-  (void)workload;
 }
