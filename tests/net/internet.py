@@ -206,6 +206,10 @@ def main():
             ["unshare", *user, "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", sys.executable]
             + sys.argv,
         )
+    # Folders of its own: other tests that run at the same time leave and look for files in the common ones.
+    for folder in ("/tmp", "/var/tmp", "/dev/shm"):
+        if not any(pathlib.Path(folder) in path.parents for path in (HERE, DRIVER)):
+            subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=1777", "tmpfs", folder], check=True)
     with tempfile.NamedTemporaryFile("w", prefix="resolv-") as resolv, tempfile.NamedTemporaryFile(
         "w", prefix="hosts-"
     ) as hosts:

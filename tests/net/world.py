@@ -148,6 +148,8 @@ def note(packet):
         return
     if protocol == 58 and rest[0] != 128:
         return
+    if destination[0] == 0xFF or (version == 4 and destination[0] >= 224):
+        return  # what every host sends to its link
     name = {6: "tcp", 17: "udp", 1: "icmp", 58: "icmp"}.get(protocol, str(protocol))
     with lock:
         packets.append([name, str(ipaddress.ip_address(destination)), 0 if name == "icmp" else port])
