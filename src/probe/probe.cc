@@ -58,9 +58,10 @@ Result<Report> run(const Options& options) {
   if (options.tiers.empty()) return Error{"--tier", "no tier to probe", {}};
   auto program = find_program();
   if (!program) return program.error();
+  Interruption interruption;
   auto place = CanaryPlace::make();
   if (!place) return place.error();
-  auto text = in_shelter([&](const Shelter& shelter) -> Result<std::string> {
+  auto text = in_shelter(interruption, [&](const Shelter& shelter) -> Result<std::string> {
     auto report = experiment(options, *program, *place, shelter);
     if (!report) return report.error();
     return to_json(*report);

@@ -198,7 +198,7 @@ constexpr Promise kPromises[] = {
     {"launcher-environ", Tier::ns},
     {"launcher-exe", Tier::ns},
     {"launcher-fd", Tier::ns},
-    {"launcher-key", Tier::full},
+    {"launcher-key", Tier::ns},
     {"launcher-terminal", Tier::ns},
     {"tiocsti", Tier::ns},
     {"tiocsti-high-bits", Tier::ns},

@@ -95,49 +95,52 @@ int wait_for(pid_t child) {
   ::_exit(first > 0 ? 0 : 1);
 }
 
-// While it lives, SIGINT and SIGTERM end the shelter instead of this process, so that the caller can clean up.
-class Interruption {
- public:
-  explicit Interruption(pid_t keeper) {
-    keeper_ = keeper;
-    caught_ = 0;
-    struct sigaction action {};
-    action.sa_handler = [](int signal) {
-      caught_ = signal;
-      ::kill(keeper_, SIGKILL);
-    };
-    ::sigaction(SIGINT, &action, &interrupt_);
-    ::sigaction(SIGTERM, &action, &terminate_);
-  }
-  Interruption(const Interruption&) = delete;
-  Interruption& operator=(const Interruption&) = delete;
-  ~Interruption() {
-    ::sigaction(SIGINT, &interrupt_, nullptr);
-    ::sigaction(SIGTERM, &terminate_, nullptr);
-  }
-  [[nodiscard]] static int caught() { return caught_; }
+volatile sig_atomic_t caught_signal = 0;
+volatile pid_t process_to_end = 0;
 
- private:
-  static inline volatile pid_t keeper_ = 0;
-  static inline volatile sig_atomic_t caught_ = 0;
-  struct sigaction interrupt_ {};
-  struct sigaction terminate_ {};
-};
+void on_signal(int signal) {
+  caught_signal = signal;
+  if (process_to_end > 0) ::kill(process_to_end, SIGKILL);
+}
 
 }  // namespace
 
-Result<std::string> in_shelter(const std::function<Result<std::string>(const Shelter&)>& body) {
+Interruption::Interruption() {
+  caught_signal = 0;
+  process_to_end = 0;
+  struct sigaction action {};
+  action.sa_handler = on_signal;
+  ::sigaction(SIGINT, &action, &interrupt_);
+  ::sigaction(SIGTERM, &action, &terminate_);
+}
+
+Interruption::~Interruption() { restore(); }
+
+int Interruption::caught() const { return caught_signal; }
+
+void Interruption::end_also(pid_t process) {
+  process_to_end = process;
+  if (process > 0 && caught_signal != 0) ::kill(process, SIGKILL);
+}
+
+void Interruption::restore() {
+  ::sigaction(SIGINT, &interrupt_, nullptr);
+  ::sigaction(SIGTERM, &terminate_, nullptr);
+}
+
+Result<std::string> in_shelter(Interruption& interruption, const std::function<Result<std::string>(const Shelter&)>& body) {
   auto pipe = make_pipe();
   if (!pipe) return pipe.error();
   const pid_t parent = ::getpid();
   const pid_t keeper = ::fork();
   if (keeper < 0) return system_error("probe", "cannot start a process", errno);
   if (keeper == 0) {
+    interruption.restore();
     die_with_parent(parent);
     run_keeper(body, pipe->write.get());
   }
   pipe->write.reset();
-  const Interruption interruption(keeper);
+  interruption.end_also(keeper);
   std::string data;
   char block[65536];
   for (;;) {
@@ -148,6 +151,7 @@ Result<std::string> in_shelter(const std::function<Result<std::string>(const She
   }
   while (::waitpid(keeper, nullptr, 0) < 0 && errno == EINTR) {
   }
+  interruption.end_also(0);
   if (interruption.caught() != 0) return Error{"probe", fmt::format("interrupted by signal {}", interruption.caught()), {}};
   return unpack(data);
 }
