@@ -36,6 +36,7 @@ struct ChildPlan {
   WallList& walls;
   engine::Ports& ports;
   int control;
+  int supervisors_end;  // of the same socket
   int init_image;
   std::vector<char*> argv;
   std::vector<char*> environment;
@@ -101,6 +102,10 @@ void reset_signals() noexcept {
   Child child(plan.setup);
   child.control_fd = plan.control;
   child.map_ready_fd = plan.control;
+  // A supervisor that is killed from here on must take us along, even while we wait for it: by the signal, until the
+  // user wall's change of ids clears it, and by the end of file on the socket, which a copy of its end would hold back.
+  sys::call(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL);
+  sys::close(plan.supervisors_end);
   reset_signals();
   sys::call(SYS_umask, 022);
   int32_t place = 0;
@@ -233,7 +238,7 @@ Result<Launched> launch(walls::Setup& setup, WallList& walls, engine::Ports port
   if (setup.spec.terminal) flags += init::kFlagTerminal;
   std::vector<std::string> argv = {"sandstone-init", flags};
   argv.insert(argv.end(), setup.spec.argv.begin(), setup.spec.argv.end());
-  ChildPlan plan{setup, walls, ports, child_end->get(), high_image->get(), pointers(argv), pointers(setup.environment)};
+  ChildPlan plan{setup, walls, ports, child_end->get(), pair->first.get(), high_image->get(), pointers(argv), pointers(setup.environment)};
 
   CloneArgs args{};
   int pidfd = -1;

@@ -29,6 +29,15 @@ class Descriptors(AttackTest):
         self.assertWon(self.caller.run(argv, pass_fds=fds))
 
     @each_caller
+    def test_descriptor_of_a_report(self):
+        """--json FD:N keeps the caller's descriptor for Sandstone alone."""
+        for tier in ("ns", "landlock", "full"):
+            with open(self.s.file("report"), "wb") as report:
+                number = report.fileno()
+                options = ["--json", f"FD:{number}", "--events", f"FD:{number}"]
+                self.stopped("scan-descriptors", tier=tier, options=options, pass_fds=[number])
+
+    @each_caller
     def test_working_directory_through_a_leaked_descriptor(self):
         """CVE-2024-21626: -w /proc/self/fd/N, where N leads to a folder of the host."""
         canary = self.s.canary("outside/canary")

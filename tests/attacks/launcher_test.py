@@ -61,8 +61,8 @@ class Launcher(AttackTest):
         sandstone, originals = self.copy_launcher()
         for path in originals:
             file = os.stat(path)
-            for tier in ("ns", "landlock", "full"):
-                argv = self.sandstone("find-launcher", str(file.st_dev), str(file.st_ino), tier=tier)
+            for options in (["--tier", "ns"], ["--tier", "landlock"], [], ["--network", "user"]):
+                argv = self.sandstone("find-launcher", str(file.st_dev), str(file.st_ino), options=options)
                 self.assertStopped(self.caller.run([sandstone, *argv[1:]]))
 
 
@@ -70,7 +70,7 @@ class ProcessOne(AttackTest):
     """Process 1 is of the workload's own id, and yet out of its reach. Root inside has the capabilities of the sandbox's
     user namespace until `full` takes them."""
 
-    RUNS = (("ns", []), ("landlock", []), ("full", []), ("full", ["-u", "0"]))
+    RUNS = (("ns", []), ("landlock", []), ("full", []), ("full", ["-u", "0"]), ("ns", ["--network", "user"]))
 
     def try_runs(self, name):
         self.control(name, switches=["--init"])

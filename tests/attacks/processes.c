@@ -3,7 +3,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -145,6 +147,17 @@ static void execute(int argc, char** argv) {
   refused("execute %s", argv[0]);
 }
 
+// Crashes in a folder of the caller's, with as large a core file as is allowed.
+static void crash(int argc, char** argv) {
+  if (argc < 1) broken("usage: crash FOLDER");
+  struct rlimit limit;
+  if (chdir(argv[0]) != 0 || getrlimit(RLIMIT_CORE, &limit) != 0) broken("chdir %s", argv[0]);
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_CORE, &limit);
+  prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+  abort();
+}
+
 // A setting of our own that somebody else was led to write.
 static void score(int argc, char** argv) {
   (void)argc, (void)argv;
@@ -178,5 +191,6 @@ const Attack kProcessAttacks[] = {
     {"execute", execute},
     {"plant-setuid", plant_setuid},
     {"score", score},
+    {"crash", crash},
     {NULL, NULL},
 };

@@ -1,6 +1,7 @@
 """Other processes of the host, survivors of the sandbox, and privileges that grow."""
 
 import os
+import pathlib
 import random
 import shutil
 import signal
@@ -11,6 +12,7 @@ import unittest
 
 from harness import PYTHON, AttackTest, each_caller, processes_of, wait_until
 
+CORE_PATTERN = pathlib.Path("/proc/sys/kernel/core_pattern").read_text()
 JAILED = ("ns", "landlock", "full")
 
 
@@ -121,6 +123,8 @@ class Survivors(AttackTest):
         weak = weak[:weak.index("--")] + ["--survivors", "--", program, name, "/alive"]
         jailed = {tier: self.sandstone(tier=tier, options=shared, command=[program, name, "/alive"])
                   for tier in JAILED}
+        jailed["full with the user network"] = self.sandstone(options=[*shared, "--network", "user"],
+                                                              command=[program, name, "/alive"])
         return weak, jailed
 
     def kill_the_rest(self):
@@ -145,8 +149,11 @@ class Survivors(AttackTest):
             self.kill_the_rest()
         for tier, argv in jailed.items():
             try:
-                self.end(self.launch(argv, kinds=kinds))
-                self.assertTrue(wait_until(lambda: not self.leftovers()), f"{tier}: {self.leftovers()} survived")
+                process = self.launch(argv, kinds=kinds)
+                family = descendants(process.pid)  # the network's process has none of our names
+                self.end(process)
+                gone = lambda: not self.leftovers() and not any(os.path.exists(f"/proc/{pid}") for pid in family)
+                self.assertTrue(wait_until(gone), f"{tier}: {self.leftovers()} of {family} survived")
             finally:
                 self.kill_the_rest()
 
@@ -164,12 +171,15 @@ class Survivors(AttackTest):
         """Also between the fork and the first instruction of process 1."""
         _, jailed = self.commands("survive")
         random.seed(1)
-        for attempt in range(60):
+        for _ in range(100):
             process = self.caller.start(jailed["full"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                         stderr=subprocess.PIPE)
             time.sleep(random.uniform(0, 0.03))
             self.end(process)
-        self.assertTrue(wait_until(lambda: not self.leftovers()), f"{self.leftovers()} survived")
+        try:
+            self.assertTrue(wait_until(lambda: not self.leftovers()), f"{self.leftovers()} survived")
+        finally:
+            self.kill_the_rest()
 
     @each_caller
     def test_every_process_of_sandstone_is_killed_in_turn(self):
@@ -250,6 +260,20 @@ class Privileges(AttackTest):
             for tier in JAILED:
                 self.stopped("execute", program, tier=tier, options=bind, statuses=(0,))
             self.stopped("execute", program, options=[*bind, "-u", "0"], statuses=(0,))
+
+    @unittest.skipIf(CORE_PATTERN.startswith(("|", "/")), "this host puts core files elsewhere")
+    @each_caller
+    def test_core_file_in_a_bound_folder(self):
+        """A crash leaves the workload's memory in its working directory, which may be the caller's."""
+        folder = self.s.folder("shared")
+        keep = lambda argv: ["sh", "-c", 'ulimit -c unlimited; exec "$@"', "sh", *argv]
+        self.caller.run(keep(self.weak("crash", "/s", switches=["--bind", folder, "/s"])))
+        self.assertTrue(list(folder.iterdir()), "the control must leave a core file")
+        for file in folder.iterdir():
+            file.unlink()
+        for tier in JAILED:
+            self.caller.run(keep(self.sandstone("crash", "/s", tier=tier, options=["--bind", folder, "/s"])))
+            self.assertEqual(list(folder.iterdir()), [])
 
     @each_caller
     def test_root_inside_has_no_capabilities(self):

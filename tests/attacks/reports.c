@@ -41,6 +41,14 @@ static void replace_report(int argc, char** argv) {
   exit(0);
 }
 
+// Says something on both streams; whose files they are is the launcher's doing.
+static void print(int argc, char** argv) {
+  if (argc < 1) broken("usage: print TEXT");
+  dprintf(1, "%s\n", argv[0]);
+  dprintf(2, "%s\n", argv[0]);
+  exit(0);
+}
+
 // More denials than any report should hold, each of another argument so that none can be folded.
 static void flood(int argc, char** argv) {
   long calls = argc > 0 ? atol(argv[0]) : 20000;
@@ -55,6 +63,7 @@ static void flood(int argc, char** argv) {
 const Attack kReportAttacks[] = {
     {"hostile-names", hostile_names},
     {"replace-report", replace_report},
+    {"print", print},
     {"flood", flood},
     {NULL, NULL},
 };

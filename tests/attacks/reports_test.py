@@ -18,6 +18,12 @@ class Reports(AttackTest):
             self.assertNotIn(piece, text)
         self.assertEqual(text.count(b"\n"), 1, text)
 
+    def assertWeakPrintsIntoItsReport(self):
+        report = self.s.file("weak-report")
+        weak = self.weak("print", self.s.secret, switches=["--early-report", report])
+        self.caller.run(["sh", "-c", 'exec "$@" >&-', "sh", *weak])
+        self.assertIn(self.s.secret, report.read_text(), "the control must print into the report")
+
     def run_reported(self, *arguments, options=(), command=None):
         events, outcome = self.s.path / "events.jsonl", self.s.path / "outcome.json"
         for file in (events, outcome):
@@ -86,6 +92,21 @@ class Reports(AttackTest):
         self.assertEqual(result.status, 0, str(result))
         _, final = self.assertReports(events, outcome)
         self.assertLessEqual(len(final["denials"]), 1000)
+
+    @each_caller
+    def test_report_takes_the_number_of_a_closed_stream(self):
+        """With stdout closed, the next file that a launcher opens is descriptor 1, and the workload prints into it."""
+        self.assertWeakPrintsIntoItsReport()
+        for closed in ("<&-", ">&-", "2>&-", "<&- >&-", ">&- 2>&-", "<&- >&- 2>&-"):
+            with self.subTest(closed=closed):
+                report = self.s.path / f"report{len(closed)}"
+                os.chmod(self.s.path, 0o777)
+                for flag in ("--json", "--events"):
+                    report.unlink(missing_ok=True)
+                    argv = self.sandstone("print", self.s.secret, options=[flag, report])
+                    self.caller.run(["sh", "-c", f'exec "$@" {closed}', "sh", *argv])
+                    self.assertTrue(report.read_text().startswith("{"), report.read_text())
+                    self.assertNotIn(self.s.secret, report.read_text())
 
     @each_caller
     def test_report_is_replaced_by_a_link(self):

@@ -83,17 +83,24 @@ class Rootfs(AttackTest):
         self.caller.run(argv)
         self.assertTrue((outside / "planted").is_dir(), "the control must make a folder on the host")
 
+    def links_to(self, places, target):
+        """A file's place gets a file of the host."""
+        files = [place for place in places if place.startswith(("dev/", "etc/"))]
+        return {place: target + ("/canary" if place in files else "") for place in places}
+
     @each_caller
     def test_every_place_as_a_symlink(self):
         outside = self.s.canary("outside/canary").parent
-        for kind, target in self.targets(outside).items():
-            for place in PLACES:
-                with self.subTest(place=place, kind=kind):
-                    # A file's place gets a file of the host.
-                    file = "." not in place and place.startswith(("dev/", "etc/"))
-                    root = self.build({place: target + ("/canary" if file else "")}, name="one")
-                    self.assertHarmless(root, outside)
-                    shutil.rmtree(root)
+        targets = self.targets(outside)
+        folders = [place for place in PLACES if "/" not in place]
+        below = [place for place in PLACES if "/" in place]
+        tries = [(kind, places) for kind in targets for places in (folders, below)]
+        tries += [(kind, [place]) for kind in ("absolute", "dots") for place in PLACES]
+        for kind, places in tries:
+            with self.subTest(places=places, kind=kind):
+                root = self.build(self.links_to(places, targets[kind]), name="one")
+                self.assertHarmless(root, outside)
+                shutil.rmtree(root)
 
     @each_caller
     def test_all_places_at_once_behind_a_symlinked_parent(self):

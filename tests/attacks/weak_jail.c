@@ -70,6 +70,7 @@ static const Switch kSwitches[] = {
     {"--filter", NULL, &options.filter},
     {"--supervise", NULL, &options.supervise},
     {"--report", NULL, &options.report},
+    {"--early-report", NULL, &options.early_report},
     {"--log", &options.log, NULL},
 };
 
@@ -214,6 +215,9 @@ int main(int argc, char** argv) {
   (void)argc;
   char** command = parse(argv + 1);
   if (options.log) fprintf(stderr, "weak_jail: running %s\n", command[0]);  // unescaped
+  // Under whatever number is free: with a closed stream, that stream's.
+  if (options.early_report != NULL && open(options.early_report, O_WRONLY | O_CREAT, 0644) < 0)
+    die(options.early_report);
   enter_namespaces();
   int socket = prepare_supervisor();
   pid_t pid = fork();

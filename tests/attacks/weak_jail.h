@@ -21,12 +21,13 @@ typedef struct {
   bool use_chroot, keep_old_root, stack_old_root, system, shallow_read_only, one_call_read_only, no_proc,
       console, log;
   const char* rootfs;
-  const char* mask;       // a path that is masked with the rootfs' own /dev/null (CVE-2025-31133)
-  const char* label;      // a text that is written to /proc/self/attr/exec of the rootfs (CVE-2025-52881)
-  const char* directory;  // the working directory, by path
-  const char* filter;     // "naive" or "dropped-listener"
-  const char* supervise;  // a path that a supervisor refuses after reading it from memory
-  const char* report;
+  const char* mask;          // a path that is masked with the rootfs' own /dev/null (CVE-2025-31133)
+  const char* label;         // a text that is written to /proc/self/attr/exec of the rootfs (CVE-2025-52881)
+  const char* directory;     // the working directory, by path
+  const char* filter;        // "naive" or "dropped-listener"
+  const char* supervise;     // a path that a supervisor refuses after reading it from memory
+  const char* report;        // written by name at the end
+  const char* early_report;  // opened at the start, whatever number that gives
   Bind bind[kMostBinds];
   int binds;
   const char* variable[kMostBinds];
