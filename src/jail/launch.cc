@@ -12,6 +12,7 @@
 
 #include "base/sys.h"
 #include "init/protocol.h"
+#include "jail/ids.h"
 #include "jail/init_image.h"
 #include "walls/join_network.h"
 
@@ -143,9 +144,9 @@ Result<void> write_maps(pid_t pid, const walls::Setup& setup) {
   if (!setup.caller_is_root) {
     if (auto r = write_file(path("setgroups"), "deny"); !r) return Error{"wall user", r.error().line(), remedy};
   }
-  if (auto r = write_file(path("uid_map"), fmt::format("{} {} 1\n", setup.inside.uid, setup.outside.uid)); !r)
+  if (auto r = write_file(path("uid_map"), workload_map(setup.inside.uid, setup.outside.uid, setup.has_id_range)); !r)
     return Error{"wall user", r.error().line(), remedy};
-  if (auto r = write_file(path("gid_map"), fmt::format("{} {} 1\n", setup.inside.gid, setup.outside.gid)); !r)
+  if (auto r = write_file(path("gid_map"), workload_map(setup.inside.gid, setup.outside.gid, setup.has_id_range)); !r)
     return Error{"wall user", r.error().line(), remedy};
   return {};
 }

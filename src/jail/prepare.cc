@@ -1,45 +1,16 @@
 #include "jail/prepare.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include <cerrno>
-#include <sstream>
 #include <string_view>
 
-#include "base/fd.h"
+#include "jail/ids.h"
+#include "jail/rootfs.h"
 
 extern char** environ;
 
 namespace sandstone::jail {
 namespace {
-
-// A root caller's sandbox is nobody on the host: root outside would need only one mistake of ours.
-constexpr User kNobody{65534, 65534};
-
-// Whether our own user namespace knows `id`. Root of a rootless container may map one id only, its own: such a root
-// is an ordinary user to the host, and is treated as one.
-bool is_mapped(const char* map, unsigned long id) {
-  auto text = read_file(map);
-  if (!text) return false;
-  std::istringstream lines(*text);
-  for (unsigned long first = 0, outside = 0, count = 0; lines >> first >> outside >> count;)
-    if (id >= first && id - first < count) return true;
-  return false;
-}
-
-bool is_root() {
-  return ::geteuid() == 0 && is_mapped("/proc/self/uid_map", kNobody.uid) && is_mapped("/proc/self/gid_map", kNobody.gid);
-}
-
-void choose_ids(walls::Setup& setup) {
-  setup.caller_is_root = is_root();
-  setup.inside = setup.spec.user.value_or(User{});
-  setup.outside = setup.caller_is_root ? kNobody : User{::geteuid(), ::getegid()};
-  setup.home = setup.inside.uid == 0 ? "/root" : "/home/sandbox";
-}
 
 void finish_environment(walls::Setup& setup) {
   auto& environment = setup.environment;
@@ -54,22 +25,6 @@ void finish_environment(walls::Setup& setup) {
   }
 }
 
-// The folder of --save becomes an overlay's: its two parts are made here, with the workload's owner.
-Result<void> prepare_save(const walls::Setup& setup) {
-  const std::string& folder = setup.spec.save_directory;
-  if (folder.empty()) return {};
-  for (const std::string& path : {folder, folder + "/upper", folder + "/work"}) {
-    if (::mkdir(path.c_str(), 0755) != 0 && errno != EEXIST) return system_error("--save", fmt::format("cannot make '{}'", path), errno);
-    if (path == folder) continue;
-    // A symlink here, left by whoever could write to the folder, would lead the overlay's upper layer anywhere.
-    const Fd part(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-    if (!part.valid()) return system_error("--save", fmt::format("'{}'", path), errno, "give an empty folder");
-    if (setup.caller_is_root && ::fchown(part.get(), setup.outside.uid, setup.outside.gid) != 0)
-      return system_error("--save", fmt::format("cannot give '{}' to the workload", path), errno);
-  }
-  return {};
-}
-
 }  // namespace
 
 Result<std::unique_ptr<Prepared>> prepare(const RunSpec& spec) {
@@ -77,7 +32,6 @@ Result<std::unique_ptr<Prepared>> prepare(const RunSpec& spec) {
   walls::Setup& setup = prepared->setup;
   setup.spec = spec;
   setup.hostname = spec.hostname.value_or("sandstone");
-  choose_ids(setup);
 
   auto wanted = walls::make_walls(spec.walls ? *spec.walls : walls::walls_of(spec.tier));
   if (!wanted) return wanted.error();
@@ -91,10 +45,13 @@ Result<std::unique_ptr<Prepared>> prepare(const RunSpec& spec) {
       prepared->missing.push_back({wall->name(), support.reason, support.remedy});
     } else {
       return Error{fmt::format("wall {}", wall->name()), support.reason,
-                   support.remedy.empty() ? "--best-effort goes on without" : support.remedy + "; --best-effort goes on without"};
+                   support.remedy.empty() ? "--best-effort goes on without"
+                                          : support.remedy + "; --best-effort goes on without"};
     }
   }
+  choose_ids(setup);
   setup.terminal_inside = spec.terminal && setup.has("root");
+  if (auto checked = prepare_rootfs(setup, prepared->missing); !checked) return checked.error();
   if (auto saved = prepare_save(setup); !saved) return saved.error();
   for (auto& wall : prepared->walls)
     if (auto built = wall->build(setup); !built) return built.error();
