@@ -128,6 +128,7 @@ class Composer {
 
   // The source is a detached mount already: see MountWall.
   [[nodiscard]] int bind(const ViewStep& step) noexcept {
+    if (step.optional && (step.source_fd == -ENOENT || step.source_fd == -EACCES)) return 0;
     if (step.source_fd < 0) return step.source_fd;
     // MS_BIND|MS_RDONLY in one mount(2) call is not read-only, and never reaches the submounts: this does both.
     uint64_t attributes = MOUNT_ATTR_NOSUID;

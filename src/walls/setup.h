@@ -37,6 +37,7 @@ struct ViewStep {
   uint32_t mode = 0755;
   bool writable = false;
   bool devices = false;    // a bind of a device node: nodev would break it
+  bool optional = false;   // left out if the host has no such source, or the caller may not see it
   bool may_fail = false;   // a convenience, such as a file in a rootfs that its owner locked
   Grant grant = Grant::none;  // what Landlock allows below `destination`
   int source_fd = -1;      // child: opened before the ids change, so that the caller's own rights decide

@@ -103,10 +103,11 @@ void add_system_folders(std::vector<ViewStep>& view) {
 }
 
 void add_etc(const Setup& setup, std::vector<ViewStep>& view) {
-  view.push_back(directory("/etc", 0755, Grant::read));
+  view.push_back(directory("/etc", 0755, Grant::read_execute));
   for (const char* entry : kEtcEntries) {
     const std::string path = fmt::format("/etc/{}", entry);
-    if (::access(path.c_str(), R_OK) == 0) view.push_back(bind(path, path, Grant::read_execute));
+    view.push_back(bind(path, path, Grant::none));  // what /etc grants, all below it have
+    view.back().optional = true;
   }
   if (const std::string zone = link_target("/etc/localtime"); !zone.empty()) view.push_back(symlink("/etc/localtime", zone));
   view.push_back(file("/etc/passwd", passwd(setup), false));
