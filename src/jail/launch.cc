@@ -151,7 +151,11 @@ Result<void> write_maps(pid_t pid, const walls::Setup& setup) {
   return {};
 }
 
-Error clone_error(int err) {
+Error clone_error(int err, const WallList& walls) {
+  for (const auto& wall : walls) {
+    if (!wall->fails_the_clone()) continue;
+    if (const walls::Support support = wall->support(); !support.available) return walls::unavailable(*wall, support);
+  }
   switch (err) {
     case EPERM:
       return {"wall user", "this host does not let you make namespaces", "sandstone doctor tells why and what to do"};
@@ -264,7 +268,7 @@ Result<Launched> launch(walls::Setup& setup, WallList& walls, engine::Ports port
   const long pid = sys::call(SYS_clone3, sys::word(&args), sizeof args);
   if (pid == 0) child_main(plan);
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  if (pid < 0) return clone_error(static_cast<int>(-pid));
+  if (pid < 0) return clone_error(static_cast<int>(-pid), walls);
 
   Launched launched;
   launched.pid = static_cast<pid_t>(pid);

@@ -37,16 +37,15 @@ Result<std::unique_ptr<Prepared>> prepare(const RunSpec& spec) {
   if (!wanted) return wanted.error();
   for (auto& wall : *wanted) {
     if (!wall->needed(spec)) continue;
-    const walls::Support support = wall->support();
+    walls::Support support;
+    if (spec.best_effort || !wall->fails_the_clone()) support = wall->support();
     if (support.available) {
       setup.walls.emplace_back(wall->name());
       prepared->walls.push_back(std::move(wall));
     } else if (spec.best_effort) {
       prepared->missing.push_back({wall->name(), support.reason, support.remedy});
     } else {
-      return Error{fmt::format("wall {}", wall->name()), support.reason,
-                   support.remedy.empty() ? "--best-effort goes on without"
-                                          : support.remedy + "; --best-effort goes on without"};
+      return walls::unavailable(*wall, support);
     }
   }
   choose_ids(setup);

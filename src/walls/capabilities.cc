@@ -1,12 +1,10 @@
 // Privilege: all five capability sets emptied, the securebits that could refill them locked, and no_new_privs, after
 // which no setuid program or file capability gives any back.
 
-#include <fmt/format.h>
 #include <linux/capability.h>
 #include <linux/prctl.h>
 #include <linux/securebits.h>
 
-#include "base/fd.h"
 #include "base/sys.h"
 #include "walls/factories.h"
 #include "walls/setup.h"
@@ -24,20 +22,14 @@ class CapabilitiesWall final : public Wall {
   [[nodiscard]] bool restricts_child() const override { return true; }
   [[nodiscard]] Support support() const override { return {}; }
 
-  Result<void> build(Setup&) override {
-    // The kernel may know capabilities that our headers do not.
-    auto last = read_file("/proc/sys/kernel/cap_last_cap");
-    if (last) last_capability_ = std::atoi(last->c_str());
-    if (last_capability_ < CAP_LAST_CAP || last_capability_ > 63) last_capability_ = CAP_LAST_CAP;
-    return {};
-  }
-
   // Ambient first, then the bounding set and securebits, which need CAP_SETPCAP, then what is left.
   [[nodiscard]] bool raise(Child& child) noexcept override {
     if (const long r = prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL); r < 0) return child.fail(static_cast<int>(r), "clear the ambient set");
-    for (int capability = 0; capability <= last_capability_; ++capability) {
-      const long r = prctl(PR_CAPBSET_DROP, static_cast<unsigned long>(capability));
-      if (r < 0 && r != -EINVAL) return child.fail(static_cast<int>(r), "drop from the bounding set");
+    // The kernel may know capabilities that our headers do not; the first that it does not know is past its last.
+    for (unsigned long capability = 0; capability < 64; ++capability) {
+      const long r = prctl(PR_CAPBSET_DROP, capability);
+      if (r == -EINVAL && capability > 0) break;
+      if (r < 0) return child.fail(static_cast<int>(r), "drop from the bounding set");
     }
     constexpr unsigned long kLocked = SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP | SECBIT_NO_SETUID_FIXUP_LOCKED |
                                       SECBIT_KEEP_CAPS_LOCKED | SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED;
@@ -47,9 +39,6 @@ class CapabilitiesWall final : public Wall {
     const long r = sys::call(SYS_capset, sys::word(&header), sys::word(nothing));
     return r == 0 || child.fail(static_cast<int>(r), "empty the capability sets");
   }
-
- private:
-  int last_capability_ = CAP_LAST_CAP;
 };
 
 class NoNewPrivsWall final : public Wall {

@@ -21,6 +21,7 @@ class NamespaceWall : public Wall {
 
   [[nodiscard]] const char* name() const override { return name_; }
   [[nodiscard]] uint64_t clone_flags() const override { return flag_; }
+  [[nodiscard]] bool fails_the_clone() const override { return true; }
   [[nodiscard]] Support support() const override {
     if (::access(fmt::format("/proc/self/ns/{}", proc_name_).c_str(), F_OK) == 0) return {};
     return {false, {}, fmt::format("this kernel has no {} namespaces", proc_name_), "use a kernel built with them"};

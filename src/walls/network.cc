@@ -1,7 +1,10 @@
 // The network namespace. Making one costs more than all the others together (about 500 us against 130), so a helper
-// that shares the child's memory and descriptors makes it on another CPU while the child composes its root.
+// that shares the child's memory and descriptors makes it on another CPU while the child composes its root. Where there
+// is no other CPU the child makes it itself: a helper would only add what it costs.
 
+#include <linux/sockios.h>
 #include <sched.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -28,17 +31,13 @@ struct Helper {
   pid_t pid = 0;
 };
 
-void make_network(Helper& helper) noexcept {
-  if (const long r = sys::call(SYS_unshare, CLONE_NEWNET); r < 0) {
-    helper.error = static_cast<int>(r);
-    helper.step = "make a network namespace";
-    return;
-  }
-  if (const int r = net::bring_up_loopback(); r < 0) {
-    helper.error = r;
-    helper.step = "bring up the loopback interface";
-    return;
-  }
+bool make_network(Helper& helper) noexcept {
+  const auto failed = [&helper](long error, const char* step) {
+    helper.error = static_cast<int>(error);
+    helper.step = step;
+    return false;
+  };
+  if (const long r = sys::call(SYS_unshare, CLONE_NEWNET); r < 0) return failed(r, "make a network namespace");
   // Ports below 1024 mean nothing in a network of one's own, and no capability is left to bind them with. As in docker;
   // where it cannot be set they stay out of reach, which takes nothing from the wall.
   const int low_ports = sys::openat(AT_FDCWD, "/proc/sys/net/ipv4/ip_unprivileged_port_start", O_WRONLY);
@@ -46,24 +45,32 @@ void make_network(Helper& helper) noexcept {
     sys::write(low_ports, "0", 1);
     sys::close(low_ports);
   }
-  if (helper.wants_frames) {
-    net::LinkResult link;
-    if (const int r = net::make_link(helper.plan, &link); r < 0) {
-      helper.error = r;
-      helper.step = link.step;
-      return;
-    }
-    helper.frames_fd = link.frames;
+  if (!helper.wants_frames) {
+    const int r = net::bring_up_loopback();
+    return r >= 0 || failed(r, "bring up the loopback interface");
   }
-  helper.namespace_fd = sys::openat(AT_FDCWD, "/proc/thread-self/ns/net", O_RDONLY);
-  if (helper.namespace_fd < 0) {
-    helper.error = helper.namespace_fd;
-    helper.step = "open /proc/thread-self/ns/net";
-  }
+  net::LinkResult link;
+  if (const int r = net::make_link(helper.plan, &link); r < 0) return failed(r, link.step);
+  helper.frames_fd = link.frames;
+  return true;
+}
+
+// The namespace that the caller is in, asked of a socket: a look into /proc would cost ten times as much.
+long open_network() noexcept {
+  const long socket = sys::call(SYS_socket, AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (socket < 0) return socket;
+  const long network = sys::call(SYS_ioctl, socket, SIOCGSKNS);
+  sys::close(static_cast<int>(socket));
+  return network;
 }
 
 int helper_main(void* argument) noexcept {
-  make_network(*static_cast<Helper*>(argument));
+  auto& helper = *static_cast<Helper*>(argument);
+  if (make_network(helper)) {
+    const long network = open_network();
+    helper.namespace_fd = static_cast<int>(network);
+    if (network < 0) helper.error = static_cast<int>(network), helper.step = "open the network namespace";
+  }
   sys::call(SYS_exit, 0);
   return 0;
 }
@@ -82,12 +89,20 @@ class NetWall final : public Wall {
     helper_ = std::make_unique_for_overwrite<Helper>();  // its stack need not be zeroed
     helper_->wants_frames = setup.spec.network == Network::user;
     if (helper_->wants_frames) helper_->plan = net::link_plan(setup.spec);
+    cpu_set_t allowed;
+    CPU_ZERO(&allowed);
+    has_other_cpu_ = ::sched_getaffinity(0, sizeof allowed, &allowed) != 0 || CPU_COUNT(&allowed) > 1;
     return {};
   }
 
   // clone(2) of the C library is used for its handling of the new stack; CLONE_VM means that it must not touch errno
   // on our side while we look at it, and we never do.
   [[nodiscard]] bool raise(Child& child) noexcept override {
+    if (!has_other_cpu_) {
+      if (!make_network(*helper_)) return child.fail(helper_->error, helper_->step);
+      child.frames_fd = helper_->frames_fd;
+      return true;
+    }
     const int pid = ::clone(helper_main, helper_->stack + sizeof helper_->stack, CLONE_VM | CLONE_FILES, helper_.get());
     if (pid < 0) return child.fail(-EAGAIN, "start the network helper");
     helper_->pid = pid;
@@ -97,6 +112,7 @@ class NetWall final : public Wall {
 
  private:
   std::unique_ptr<Helper> helper_;
+  bool has_other_cpu_ = true;
 };
 
 }  // namespace

@@ -32,8 +32,6 @@ class SeccompWall final : public Wall {
   Result<void> build(Setup& setup) override {
     // A listener that the caller runs under already would make ours fail: one is all that a chain of filters may have.
     notify_ = setup.report_denials && action_available(SECCOMP_RET_USER_NOTIF);
-    filter_ = compile(full_policy(), notify_);
-    if (notify_) silent_ = compile(full_policy(), false);
     return {};
   }
 
@@ -44,29 +42,27 @@ class SeccompWall final : public Wall {
       if (const long r = sys::call(SYS_prctl, 38 /* PR_SET_NO_NEW_PRIVS */, 1, 0, 0, 0); r < 0) return child.fail(static_cast<int>(r), "set no_new_privs");
     }
     if (notify_) {
-      long r = load(filter_, SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV);
-      if (r == -EINVAL) r = load(filter_, SECCOMP_FILTER_FLAG_NEW_LISTENER);  // before Linux 5.19
+      long r = load(full_filter(true), SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV);
+      if (r == -EINVAL) r = load(full_filter(true), SECCOMP_FILTER_FLAG_NEW_LISTENER);  // before Linux 5.19
       if (r >= 0) {
         child.listener_fd = static_cast<int>(r);
         return true;
       }
       if (r != -EBUSY) return child.fail(static_cast<int>(r), "load the filter");
-      const long silent = load(silent_, 0);
+      const long silent = load(full_filter(false), 0);
       return silent == 0 || child.fail(static_cast<int>(silent), "load the filter");
     }
-    const long r = load(filter_, 0);
+    const long r = load(full_filter(false), 0);
     return r == 0 || child.fail(static_cast<int>(r), "load the filter");
   }
 
  private:
-  static long load(std::vector<sock_filter>& filter, unsigned flags) noexcept {
-    sock_fprog program{static_cast<unsigned short>(filter.size()), filter.data()};
+  static long load(std::span<const sock_filter> filter, unsigned flags) noexcept {
+    const sock_fprog program{static_cast<unsigned short>(filter.size()), const_cast<sock_filter*>(filter.data())};  // only read
     return sys::call(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, sys::word(&program));
   }
 
   bool notify_ = false;
-  std::vector<sock_filter> filter_;
-  std::vector<sock_filter> silent_;
 };
 
 }  // namespace

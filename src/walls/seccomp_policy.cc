@@ -6,6 +6,8 @@
 #include <array>
 #include <cerrno>
 
+#include "walls/seccomp_compile.h"
+
 namespace sandstone::walls {
 namespace {
 
@@ -113,6 +115,16 @@ constexpr bool no_number_twice() {
 }
 static_assert(no_number_twice(), "a system call has two verdicts");
 
+template <bool notify>
+constexpr auto kProgram = [] {
+  std::array<sock_filter, seccomp::compile(kPolicy, notify).size()> program{};
+  std::ranges::copy(seccomp::compile(kPolicy, notify), program.begin());
+  return program;
+}();
+constexpr auto kNotifying = kProgram<true>;
+constexpr auto kSilent = kProgram<false>;
+static_assert(kSilent.size() <= BPF_MAXINSNS && kNotifying.size() <= BPF_MAXINSNS);
+
 constexpr const char* kNames[] = {
 #include "walls/syscall_names.inc"
 };
@@ -121,16 +133,9 @@ constexpr const char* kNames[] = {
 
 std::span<const Rule> full_policy() { return kPolicy; }
 
-int refusal_error(uint32_t number) {
-  switch (number) {
-    case SYS_io_uring_setup:
-    case SYS_io_uring_enter:
-    case SYS_io_uring_register: return ENOSYS;
-    case SYS_socket:
-    case SYS_socketpair: return EAFNOSUPPORT;
-    case SYS_prctl: return EINVAL;
-    default: return EPERM;
-  }
+std::span<const sock_filter> full_filter(bool notify) {
+  if (notify) return kNotifying;
+  return kSilent;
 }
 
 std::string_view syscall_name(uint32_t number) {

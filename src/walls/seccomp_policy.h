@@ -1,12 +1,13 @@
-// The seccomp policy of `full`, and the compiler that makes a BPF program of a policy.
+// The seccomp policy of `full`.
 #pragma once
 
 #include <linux/filter.h>
+#include <sys/syscall.h>
 
+#include <cerrno>
 #include <cstdint>
 #include <span>
 #include <string_view>
-#include <vector>
 
 namespace sandstone::walls {
 
@@ -27,12 +28,20 @@ struct Rule {
 std::span<const Rule> full_policy();
 
 // The errno of a refusal that was handed to the supervisor.
-int refusal_error(uint32_t number);
+constexpr int refusal_error(uint32_t number) {
+  switch (number) {
+    case SYS_io_uring_setup:
+    case SYS_io_uring_enter:
+    case SYS_io_uring_register: return ENOSYS;
+    case SYS_socket:
+    case SYS_socketpair: return EAFNOSUPPORT;
+    case SYS_prctl: return EINVAL;
+    default: return EPERM;
+  }
+}
 
-// The program: other architectures die, a balanced tree over the numbers, argument checks at the leaves. A plain verdict
-// depends on nothing but architecture and number, which is what the kernel needs to cache it in its allow bitmap.
-// With `notify`, refusals go to a listener; without, they fail with refusal_error.
-std::vector<sock_filter> compile(std::span<const Rule> policy, bool notify);
+// The policy as a program; with `notify`, refusals go to a listener. See seccomp_compile.h.
+std::span<const sock_filter> full_filter(bool notify);
 
 // "openat", or "syscall 1234" for a number without a name.
 std::string_view syscall_name(uint32_t number);

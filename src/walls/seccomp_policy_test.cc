@@ -21,7 +21,7 @@ struct Answer {
 };
 
 // What the kernel's interpreter would answer; a program that leaves it or uses what it does not know is a failure.
-Answer run(const std::vector<sock_filter>& program, const seccomp_data& data) {
+Answer run(std::span<const sock_filter> program, const seccomp_data& data) {
   Answer answer;
   uint32_t accumulator = 0;
   for (size_t at = 0; at < program.size(); ++at) {
@@ -66,7 +66,7 @@ class Filter : public testing::TestWithParam<bool> {
   [[nodiscard]] uint32_t refused(uint32_t number) const {
     return notify() ? SECCOMP_RET_USER_NOTIF : SECCOMP_RET_ERRNO | static_cast<uint32_t>(refusal_error(number));
   }
-  std::vector<sock_filter> program_ = compile(full_policy(), GetParam());
+  std::span<const sock_filter> program_ = full_filter(GetParam());
 };
 
 TEST_P(Filter, GivesEveryNumberThePolicysVerdict) {

@@ -1,5 +1,7 @@
 #include "walls/wall.h"
 
+#include <fmt/format.h>
+
 #include "walls/setup.h"
 
 namespace sandstone::walls {
@@ -7,6 +9,12 @@ namespace sandstone::walls {
 bool Wall::needed(const RunSpec&) const { return true; }
 Result<void> Wall::build(Setup&) { return {}; }
 bool Wall::raise(Child&) noexcept { return true; }
+
+Error unavailable(const Wall& wall, const Support& support) {
+  constexpr const char* kGoOn = "--best-effort goes on without";
+  return {fmt::format("wall {}", wall.name()), support.reason,
+          support.remedy.empty() ? kGoOn : fmt::format("{}; {}", support.remedy, kGoOn)};
+}
 
 namespace {
 

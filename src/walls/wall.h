@@ -38,6 +38,8 @@ class Wall {
   [[nodiscard]] virtual Support support() const = 0;
   // False: the spec asks for nothing that this wall would do, and it is left out.
   [[nodiscard]] virtual bool needed(const RunSpec& spec) const;
+  // True: a host without it fails the clone, so that support() has to be asked only then, for the reason.
+  [[nodiscard]] virtual bool fails_the_clone() const { return false; }
   // True: raising it takes from the child what walls before it may still need.
   [[nodiscard]] virtual bool restricts_child() const { return false; }
   [[nodiscard]] virtual uint64_t clone_flags() const { return 0; }
@@ -48,6 +50,9 @@ class Wall {
   // In the child, in the order of the list. False: child.failure says what went wrong.
   [[nodiscard]] virtual bool raise(Child& child) noexcept;
 };
+
+// What to tell a caller who asked for a wall that this host lacks.
+[[nodiscard]] Error unavailable(const Wall& wall, const Support& support);
 
 // The names of a tier's walls, in the order in which they are raised.
 [[nodiscard]] std::vector<std::string> walls_of(Tier tier);

@@ -1,3 +1,6 @@
+// From a policy to a BPF program, while the project is being compiled: a start has only to load it.
+#pragma once
+
 #include <linux/audit.h>
 #include <linux/prctl.h>
 #include <linux/seccomp.h>
@@ -8,11 +11,13 @@
 #include <cerrno>
 #include <cstddef>
 #include <initializer_list>
+#include <span>
+#include <utility>
+#include <vector>
 
 #include "walls/seccomp_policy.h"
 
-namespace sandstone::walls {
-namespace {
+namespace sandstone::walls::seccomp {
 
 using Kind = Verdict::Kind;
 using Program = std::vector<sock_filter>;
@@ -20,12 +25,12 @@ using Program = std::vector<sock_filter>;
 constexpr uint32_t kX32Bit = 0x40000000;
 constexpr uint32_t kAllow = SECCOMP_RET_ALLOW;
 
-sock_filter ret(uint32_t value) { return BPF_STMT(BPF_RET | BPF_K, value); }
-sock_filter load(uint32_t offset) { return BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offset); }
-sock_filter jump(uint16_t test, uint32_t value, uint8_t yes, uint8_t no) {
+constexpr sock_filter ret(uint32_t value) { return BPF_STMT(BPF_RET | BPF_K, value); }
+constexpr sock_filter load(uint32_t offset) { return BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offset); }
+constexpr sock_filter jump(uint16_t test, uint32_t value, uint8_t yes, uint8_t no) {
   return BPF_JUMP(static_cast<uint16_t>(BPF_JMP | test | BPF_K), value, yes, no);
 }
-uint32_t fail(int error) { return SECCOMP_RET_ERRNO | static_cast<uint32_t>(error); }
+constexpr uint32_t fail(int error) { return SECCOMP_RET_ERRNO | static_cast<uint32_t>(error); }
 
 constexpr uint32_t low(int argument) {
   return static_cast<uint32_t>(offsetof(seccomp_data, args) + sizeof(uint64_t) * static_cast<size_t>(argument));
@@ -34,10 +39,10 @@ constexpr uint32_t high(int argument) { return low(argument) + 4; }
 
 class Compiler {
  public:
-  explicit Compiler(bool notify) : notify_(notify) {}
+  constexpr explicit Compiler(bool notify) : notify_(notify) {}
 
   // [begin, end) of the ranges; the accumulator holds the number.
-  Program tree(const std::vector<std::pair<uint32_t, Verdict>>& ranges, size_t begin, size_t end) {
+  constexpr Program tree(const std::vector<std::pair<uint32_t, Verdict>>& ranges, size_t begin, size_t end) {
     if (end - begin == 1) return leaf(ranges[begin].first, ranges[begin].second);
     const size_t middle = begin + (end - begin) / 2;
     Program left = tree(ranges, begin, middle);
@@ -57,11 +62,11 @@ class Compiler {
   }
 
  private:
-  [[nodiscard]] uint32_t refuse(uint32_t number) const {
+  [[nodiscard]] constexpr uint32_t refuse(uint32_t number) const {
     return notify_ ? SECCOMP_RET_USER_NOTIF : fail(refusal_error(number));
   }
 
-  Program leaf(uint32_t number, Verdict verdict) {
+  constexpr Program leaf(uint32_t number, Verdict verdict) {
     switch (verdict.kind) {
       case Kind::allow: return {ret(kAllow)};
       case Kind::fail: return {ret(fail(verdict.error))};
@@ -79,7 +84,7 @@ class Compiler {
 
   // The kernel itself takes the low 32 bits of these arguments (unsigned int, int), so they alone decide. A comparison of
   // all 64 is what CVE-2019-7303 walked around with a high bit set.
-  static Program one_of(int argument, std::initializer_list<uint32_t> values, uint32_t then, uint32_t otherwise) {
+  static constexpr Program one_of(int argument, std::initializer_list<uint32_t> values, uint32_t then, uint32_t otherwise) {
     Program program{load(low(argument))};
     auto left = values.size();
     for (const uint32_t value : values) {
@@ -92,13 +97,13 @@ class Compiler {
   }
 
   // clone(2) takes its flags as an unsigned long: no namespace flag lies above bit 31, and none may be set.
-  Program check_clone(uint32_t number) const {
+  constexpr Program check_clone(uint32_t number) const {
     constexpr uint32_t kNamespaces = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET;
     return {load(low(0)), jump(BPF_JSET, kNamespaces, 0, 1), ret(refuse(number)), ret(kAllow)};
   }
 
   // AF_NETLINK only as getifaddrs(3) uses it: its other protocols are large parsers in the host's kernel.
-  Program check_socket(uint32_t number) const {
+  constexpr Program check_socket(uint32_t number) const {
     return {load(low(0)),
             jump(BPF_JEQ, AF_UNIX, 5, 0),
             jump(BPF_JEQ, AF_INET, 4, 0),
@@ -110,7 +115,7 @@ class Compiler {
             ret(refuse(number))};
   }
 
-  Program check_prctl(uint32_t number) const {
+  constexpr Program check_prctl(uint32_t number) const {
     constexpr uint32_t kSetVma = 0x53564d41, kGetAuxv = 0x41555856;
     return one_of(0,
                   {PR_SET_PDEATHSIG, PR_GET_PDEATHSIG, PR_GET_DUMPABLE, PR_SET_DUMPABLE, PR_GET_KEEPCAPS, PR_SET_KEEPCAPS, PR_GET_TIMING,
@@ -123,18 +128,19 @@ class Compiler {
   }
 
   // A listener of the workload's own could answer for calls that ours refuses: filters it may add, listeners not.
-  Program check_seccomp(uint32_t number) const {
+  constexpr Program check_seccomp(uint32_t number) const {
     return {load(low(1)), jump(BPF_JSET, SECCOMP_FILTER_FLAG_NEW_LISTENER, 0, 1), ret(refuse(number)), ret(kAllow)};
   }
 
   bool notify_;
 };
 
-bool same(Verdict a, Verdict b) { return a.kind == b.kind && a.kind <= Kind::refuse && a.error == b.error; }
+constexpr bool same(Verdict a, Verdict b) { return a.kind == b.kind && a.kind <= Kind::refuse && a.error == b.error; }
 
-}  // namespace
-
-std::vector<sock_filter> compile(std::span<const Rule> policy, bool notify) {
+// The program: other architectures die, a balanced tree over the numbers, argument checks at the leaves. A plain verdict
+// depends on nothing but architecture and number, which is what the kernel needs to cache it in its allow bitmap.
+// With `notify`, refusals go to a listener; without, they fail with refusal_error.
+constexpr Program compile(std::span<const Rule> policy, bool notify) {
   const Verdict unknown{Kind::fail, ENOSYS};
   std::vector<std::pair<uint32_t, Verdict>> ranges;  // first number of each range
   const auto add = [&](uint32_t first, Verdict verdict, bool mergeable) {
@@ -162,4 +168,4 @@ std::vector<sock_filter> compile(std::span<const Rule> policy, bool notify) {
   return program;
 }
 
-}  // namespace sandstone::walls
+}  // namespace sandstone::walls::seccomp
