@@ -164,8 +164,9 @@ class Composer {
   }
 
   [[nodiscard]] int mount_devpts(const ViewStep& step) noexcept {
-    const char* options[] = {"newinstance", nullptr, "ptmxmode", "0666", "mode", "0620"};
-    Scoped mount(sys::detached_mount("devpts", options, 6, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC));
+    // Without a limit of its own one sandbox takes every terminal that kernel.pty.max leaves to all sandboxes.
+    const char* options[] = {"newinstance", nullptr, "ptmxmode", "0666", "mode", "0620", "max", "256"};
+    Scoped mount(sys::detached_mount("devpts", options, 8, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC));
     if (mount.get() < 0) return mount.get();
     if (const int r = places_.attach(mount.get(), step.destination, true); r < 0 || !child_.setup.terminal_inside) return r;
     return open_terminal();
