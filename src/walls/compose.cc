@@ -279,8 +279,9 @@ int Composer::mount_proc(const ViewStep& step) noexcept {
 }
 
 int Composer::mount_devpts(const ViewStep& step) noexcept {
-  const char* options[] = {"newinstance", nullptr, "ptmxmode", "0666", "mode", "0620"};
-  const Scoped mount(sys::detached_mount("devpts", options, 6, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC));
+  // Without a limit of its own one sandbox takes every terminal that kernel.pty.max leaves to all sandboxes.
+  const char* options[] = {"newinstance", nullptr, "ptmxmode", "0666", "mode", "0620", "max", "256"};
+  const Scoped mount(sys::detached_mount("devpts", options, 8, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC));
   if (mount.get() < 0) return mount.get();
   if (const int r = places_.attach(mount.get(), step.destination, true); r < 0) return r;
   return child_.setup.terminal_inside ? open_terminal(mount.get()) : 0;

@@ -254,6 +254,27 @@ class Rootfs(AttackTest):
                                     arguments=["write", f"/..{outside}/planted"])
 
     @each_caller
+    def test_save_folder_with_symlinks(self):
+        """DIR/upper of --save DIR, left as a symlink by whoever could write to DIR, leads elsewhere: the overlay's changes
+        would land there, and root would give that folder away."""
+        outside = self.s.canary("outside/canary").parent
+        root = self.build()
+        argv = lambda: self.in_rootfs("write", "/planted", root=root, options=["--save", self.s.path / "save"])
+        self.assertEqual(self.caller.run(argv()).status, WON)
+        self.assertTrue((self.s.path / "save/upper/planted").exists())
+        for part in ("upper", "work"):
+            with self.subTest(part=part):
+                place = self.s.path / "save" / part
+                place.rename(self.s.path / f"was-{part}")
+                place.symlink_to(outside)
+                self.s.give(place)
+                before = fingerprint(outside)
+                self.assertRefusedStart(self.caller.run(argv()))
+                self.assertEqual(fingerprint(outside), before)
+                place.unlink()
+                (self.s.path / f"was-{part}").rename(place)
+
+    @each_caller
     def test_rootfs_is_never_changed(self):
         root = self.build()
         before = fingerprint(root)

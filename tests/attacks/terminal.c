@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <termios.h>
 
 #include "attack.h"
@@ -65,10 +66,21 @@ static void change_terminal(int argc, char** argv) {
   refused("no stream is a terminal");
 }
 
+// Terminals are counted for the whole machine: whoever may open them without end leaves none for other
+// sandboxes.
+static void flood(int argc, char** argv) {
+  (void)argc, (void)argv;
+  enum { kMany = 600 };
+  struct rlimit files = {kMany + 64, kMany + 64};
+  if (setrlimit(RLIMIT_NOFILE, &files) != 0) broken("setrlimit");
+  int opened = 0;
+  while (opened < kMany && open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC) >= 0) ++opened;
+  if (opened == kMany) won("%d terminals were opened", opened);
+  refused("%d terminals were opened", opened);
+}
+
 const Attack kTerminalAttacks[] = {
-    {"tiocsti", push_input},
-    {"tioclinux", paste},
-    {"open-terminal", open_terminal},
-    {"change-terminal", change_terminal},
-    {NULL, NULL},
+    {"tiocsti", push_input},          {"tioclinux", paste},
+    {"open-terminal", open_terminal}, {"change-terminal", change_terminal},
+    {"terminal-flood", flood},        {NULL, NULL},
 };

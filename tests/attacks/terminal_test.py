@@ -95,6 +95,17 @@ class Terminal(AttackTest):
             self.assertEqual(self.on_terminal(argv)[0], WON)
 
     @each_caller
+    def test_terminals_without_end(self):
+        """The machine has a few thousand for all; one sandbox may not have them all. The control is a terminal
+        filesystem like that of a jail that sets no limit."""
+        folder = self.s.folder("pts")
+        script = 'mount -t devpts -o newinstance,ptmxmode=0666 none "$1" && mount --bind "$1/ptmx" /dev/ptmx && exec "$2" terminal-flood'
+        argv = self.caller.private(["sh", "-c", script, "sh", folder, self.s.bin / "attack"], "--mount")
+        self.assertWon(self.caller.run(argv))
+        for tier in ("ns", "landlock", "full"):
+            self.stopped("terminal-flood", tier=tier)
+
+    @each_caller
     def test_modes_and_foreground(self):
         status, output, _ = self.on_terminal(self.weak("change-terminal", switches=["--keep-session"]))
         self.assertEqual(status, WON, output)
