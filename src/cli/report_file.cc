@@ -71,21 +71,20 @@ Result<void> ReportFile::write(std::string_view text) {
   return {};
 }
 
-bool ReportFile::try_write_line(std::string_view line) {
+bool ReportFile::try_write_lines(std::string_view lines, std::chrono::milliseconds patience) {
   // A pipe that poll(2) calls writable takes PIPE_BUF bytes without waiting (pipe(7)): so that much is
-  // written at a time. A reader that stops in the middle of a line for this long gets no more.
-  constexpr int kPatienceMs = 1000;
-  bool first = true;
-  while (!line.empty() && !broken_) {
+  // written at a time. A reader that stops in the middle for this long gets no more.
+  constexpr auto kPatienceMidway = std::chrono::milliseconds(1000);
+  while (!lines.empty() && !broken_) {
     pollfd ready{fd_.get(), POLLOUT, 0};
-    if (::poll(&ready, 1, first ? 0 : kPatienceMs) != 1) {
-      if (!first) broken_ = true;
+    if (::poll(&ready, 1, static_cast<int>(patience.count())) != 1) {
+      broken_ = patience == kPatienceMidway;
       return false;
     }
-    const auto part = line.substr(0, PIPE_BUF);
+    const auto part = lines.substr(0, PIPE_BUF);
     if (!write_all(fd_.get(), part)) broken_ = true;
-    line.remove_prefix(part.size());
-    first = false;
+    lines.remove_prefix(part.size());
+    patience = kPatienceMidway;
   }
   return !broken_;
 }
