@@ -8,19 +8,18 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <charconv>
 
 #include "cli/output.h"
+#include "spec/config_values.h"
 
 namespace sandstone::cli {
 namespace {
 
 Result<Fd> descriptor(std::string_view number, const std::string& flag) {
-  int fd = -1;
-  const char* end = number.data() + number.size();
-  const auto [stop, error] = std::from_chars(number.data(), end, fd);
-  if (error != std::errc() || stop != end || fd < 0)
+  auto count = parse_count(number);
+  if (!count || *count > INT_MAX)
     return Error{flag, fmt::format("'{}' is not the number of a descriptor", number), "FD:3"};
+  const int fd = static_cast<int>(*count);
   const int mode = ::fcntl(fd, F_GETFL);
   if (mode < 0)
     return Error{flag, fmt::format("descriptor {} is not open", fd), fmt::format("{}>FILE in a shell", fd)};
