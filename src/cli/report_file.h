@@ -26,8 +26,8 @@ class ReportFile {
 
   Result<void> write(std::string_view text);
 
-  // Writes whole lines, or nothing if the reader is not ready to take them within `patience`: a run must not wait for
-  // a reader. False if nothing was written.
+  // Writes whole lines, or nothing if the reader is not ready to take them within `patience`: a run must not
+  // wait for a reader. False if nothing was written.
   bool try_write_lines(std::string_view lines, std::chrono::milliseconds patience);
 
   // Removes the file again if it is this run that made it.
