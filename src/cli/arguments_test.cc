@@ -14,6 +14,7 @@ constexpr const Flag* kFlags[] = {&kVolume, &kBind, &kInteractive, &kTerminal};
 // "flag=value,second ... | word ...", or the error.
 std::string parse(std::vector<std::string> words) {
   std::vector<char*> pointers;
+  pointers.reserve(words.size());
   for (auto& word : words) pointers.push_back(word.data());
   auto arguments = parse_arguments(kFlags, pointers);
   if (!arguments) return arguments.error().line();

@@ -38,21 +38,25 @@ class NoSigpipe {
   bool hit_ = false;
 };
 
+// 0 or the errno.
+int write_plainly(int fd, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t put = ::write(fd, text.data(), text.size());
+    if (put < 0 && errno == EINTR) continue;
+    if (put < 0) return errno;
+    text.remove_prefix(static_cast<size_t>(put));
+  }
+  return 0;
+}
+
 }  // namespace
 
 Result<void> write_all(int fd, std::string_view text) {
   NoSigpipe guard;
-  while (!text.empty()) {
-    const ssize_t put = ::write(fd, text.data(), text.size());
-    if (put < 0 && errno == EINTR) continue;
-    if (put < 0) {
-      const int reason = errno;
-      if (reason == EPIPE) guard.hit();
-      return system_error({}, "cannot write", reason);
-    }
-    text.remove_prefix(static_cast<size_t>(put));
-  }
-  return {};
+  const int error = write_plainly(fd, text);
+  if (error == 0) return {};
+  if (error == EPIPE) guard.hit();
+  return system_error({}, "cannot write", error);
 }
 
 void say(std::string_view line) {
@@ -68,8 +72,8 @@ int fail(const Error& error) {
 }
 
 int print(std::string_view text) {
-  auto result = write_all(STDOUT_FILENO, text);
-  return result ? 0 : fail(Error{"standard output", result.error().what, {}});
+  const int error = write_plainly(STDOUT_FILENO, text);
+  return error == 0 ? 0 : fail(system_error("standard output", "cannot write", error));
 }
 
 }  // namespace sandstone::cli

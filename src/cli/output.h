@@ -18,7 +18,7 @@ void say(std::string_view line);
 // The same for an error; returns kFailed.
 int fail(const Error& error);
 
-// `text` on stdout; returns the exit status.
+// `text` on stdout; returns the exit status. A reader that went away ends the program, as it ends any filter.
 int print(std::string_view text);
 
 }  // namespace sandstone::cli

@@ -8,19 +8,18 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <charconv>
 
 #include "cli/output.h"
+#include "spec/config_values.h"
 
 namespace sandstone::cli {
 namespace {
 
 Result<Fd> descriptor(std::string_view number, const std::string& flag) {
-  int fd = -1;
-  const char* end = number.data() + number.size();
-  const auto [stop, error] = std::from_chars(number.data(), end, fd);
-  if (error != std::errc() || stop != end || fd < 0)
+  auto count = parse_count(number);
+  if (!count || *count > INT_MAX)
     return Error{flag, fmt::format("'{}' is not the number of a descriptor", number), "FD:3"};
+  const int fd = static_cast<int>(*count);
   const int mode = ::fcntl(fd, F_GETFL);
   if (mode < 0)
     return Error{flag, fmt::format("descriptor {} is not open", fd), fmt::format("{}>FILE in a shell", fd)};
@@ -71,21 +70,20 @@ Result<void> ReportFile::write(std::string_view text) {
   return {};
 }
 
-bool ReportFile::try_write_line(std::string_view line) {
+bool ReportFile::try_write_lines(std::string_view lines, std::chrono::milliseconds patience) {
   // A pipe that poll(2) calls writable takes PIPE_BUF bytes without waiting (pipe(7)): so that much is
-  // written at a time. A reader that stops in the middle of a line for this long gets no more.
-  constexpr int kPatienceMs = 1000;
-  bool first = true;
-  while (!line.empty() && !broken_) {
+  // written at a time. A reader that stops in the middle for this long gets no more.
+  constexpr auto kPatienceMidway = std::chrono::milliseconds(1000);
+  while (!lines.empty() && !broken_) {
     pollfd ready{fd_.get(), POLLOUT, 0};
-    if (::poll(&ready, 1, first ? 0 : kPatienceMs) != 1) {
-      if (!first) broken_ = true;
+    if (::poll(&ready, 1, static_cast<int>(patience.count())) != 1) {
+      broken_ = patience == kPatienceMidway;
       return false;
     }
-    const auto part = line.substr(0, PIPE_BUF);
+    const auto part = lines.substr(0, PIPE_BUF);
     if (!write_all(fd_.get(), part)) broken_ = true;
-    line.remove_prefix(part.size());
-    first = false;
+    lines.remove_prefix(part.size());
+    patience = kPatienceMidway;
   }
   return !broken_;
 }

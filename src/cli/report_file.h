@@ -3,6 +3,7 @@
 
 #include <sandstone/result.h>
 
+#include <chrono>
 #include <string>
 #include <string_view>
 
@@ -25,9 +26,9 @@ class ReportFile {
 
   Result<void> write(std::string_view text);
 
-  // Writes one line unless the reader is too slow to take it now: the run must not wait for it. False if it
-  // was dropped.
-  bool try_write_line(std::string_view line);
+  // Writes whole lines, or nothing if the reader is not ready to take them within `patience`: a run must not
+  // wait for a reader. False if nothing was written.
+  bool try_write_lines(std::string_view lines, std::chrono::milliseconds patience);
 
   // Removes the file again if it is this run that made it.
   void abandon();

@@ -93,11 +93,11 @@ TEST_F(ReportFileTest, NeverWaitsForASlowReader) {
   ASSERT_TRUE(file);
   const std::string line(4000, 'x');
   size_t taken = 0;
-  while (taken < 1000 && file->try_write_line(line)) ++taken;
+  while (taken < 1000 && file->try_write_lines(line, {})) ++taken;
   EXPECT_LT(taken, 1000) << "the pipe is full and the writer still here";
   char block[65536];
   ASSERT_GT(::read(pipe->read.get(), block, sizeof block), 0);
-  EXPECT_TRUE(file->try_write_line(line)) << "it goes on once there is room";
+  EXPECT_TRUE(file->try_write_lines(line, {})) << "it goes on once there is room";
 }
 
 TEST_F(ReportFileTest, OutlivesItsReader) {
@@ -108,7 +108,7 @@ TEST_F(ReportFileTest, OutlivesItsReader) {
   pipe->read.reset();
   ASSERT_EQ(::signal(SIGPIPE, SIG_DFL), SIG_DFL)
       << "with the signal's default the test program would end here";
-  EXPECT_FALSE(file->try_write_line("x\n"));
+  EXPECT_FALSE(file->try_write_lines("x\n", {}));
   EXPECT_FALSE(file->write("x\n"));
 }
 

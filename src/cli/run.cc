@@ -163,19 +163,34 @@ Result<Reports> open_reports(const Request& request) {
   return reports;
 }
 
-// Writes each event as it comes. What a slow reader could not take is counted, and told when it can.
+// Writes each event as it comes. What a slow reader could not take is counted, and told before the next that
+// it takes.
 class EventWriter {
  public:
   explicit EventWriter(ReportFile& file) : file_(file) {}
 
-  void operator()(const Event& event) {
-    if (dropped_ > 0 && file_.try_write_line(dropped_events_json(event.since_start, dropped_))) dropped_ = 0;
-    if (dropped_ > 0 || !file_.try_write_line(event_json(event))) ++dropped_;
+  void write(const Event& event) {
+    last_ = event.since_start;
+    if (put(event_json(event), {}))
+      dropped_ = 0;
+    else
+      ++dropped_;
+  }
+
+  // The run is over: now there is a moment to wait.
+  void finish() {
+    constexpr auto kPatience = std::chrono::milliseconds(500);
+    if (dropped_ > 0) put({}, kPatience);
   }
 
  private:
+  bool put(const std::string& line, std::chrono::milliseconds patience) {
+    return file_.try_write_lines((dropped_ > 0 ? dropped_events_json(last_, dropped_) : "") + line, patience);
+  }
+
   ReportFile& file_;
   uint64_t dropped_ = 0;
+  std::chrono::nanoseconds last_{};
 };
 
 void tell(const Request& request, const Outcome& outcome) {
@@ -196,9 +211,14 @@ int run(const Request& request) {
   auto reports = open_reports(request);
   if (!reports) return fail(reports.error());
 
+  std::optional<EventWriter> events;
   EventSink sink;
-  if (reports->events) sink = EventWriter(*reports->events);
+  if (reports->events) {
+    events.emplace(*reports->events);
+    sink = [&events](const Event& event) { events->write(event); };
+  }
   const Outcome outcome = engine::run_in_foreground(request.spec, sink);
+  if (events) events->finish();
 
   tell(request, outcome);
   if (reports->json)

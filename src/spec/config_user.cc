@@ -8,11 +8,11 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <charconv>
 #include <optional>
 #include <vector>
 
 #include "base/fd.h"
+#include "spec/config_values.h"
 
 namespace sandstone {
 namespace {
@@ -51,11 +51,8 @@ Result<std::string> read_in_root(const std::string& rootfs, const char* path) {
 }
 
 std::optional<uint32_t> number(std::string_view text) {
-  uint32_t value = 0;
-  const char* end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, value);
-  if (text.empty() || error != std::errc() || stop != end) return std::nullopt;
-  return value;
+  auto count = parse_count(text);
+  return count ? std::optional(*count) : std::nullopt;
 }
 
 // The fields of the line of `content` that starts with "NAME:".

@@ -30,9 +30,8 @@ std::vector<std::string_view> split(std::string_view text, char separator) {
 
 template <typename T>
 bool read_integer(std::string_view text, T& value) {
-  const char* end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, value);
-  return error == std::errc() && stop == end && !text.empty();
+  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return error == std::errc() && stop == text.data() + text.size() && !text.empty();
 }
 
 // setrlimit(2), in the names of prlimit(1).
@@ -183,9 +182,9 @@ Result<uint64_t> parse_bytes(std::string_view text) {
 
 Result<double> parse_number(std::string_view text) {
   double value = 0;
-  const char* end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, value, std::chars_format::general);
-  if (text.empty() || error != std::errc() || stop != end || !std::isfinite(value))
+  const auto [stop, error] =
+      std::from_chars(text.data(), text.data() + text.size(), value, std::chars_format::general);
+  if (text.empty() || error != std::errc() || stop != text.data() + text.size() || !std::isfinite(value))
     return Error{{}, fmt::format("'{}' is not a number", text), {}};
   return value;
 }

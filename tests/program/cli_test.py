@@ -183,6 +183,11 @@ class Words(sandstone_test.TestCase):
         self.assertRegex(self.sandstone("--version").out, r"^sandstone \d+\.\d+\.\d+\n$")
         self.assertEqual(self.sandstone("--version").out, self.sandstone("version").out)
 
+    def test_a_reader_that_has_enough_is_no_error(self):
+        ended = sandstone_test.command(["bash", "-c", '"$1" run --help | head -n 1; exit ${PIPESTATUS[0]}', "bash", sandstone_test.BINARY])
+        self.assertEqual(ended.err, "")
+        self.assertIn(ended.status, (0, 141), "141: SIGPIPE")
+
     def test_a_pipeline_reaches_the_command(self):
         self.assert_ended(self.sandbox("cat", stdin="through\n"), 0, out="through\n")
         self.assert_ended(self.sandbox("cat", options=["--interactive=false"], stdin="not this\n"), 0, out="")
@@ -334,6 +339,30 @@ class Reports(sandstone_test.TestCase):
         with os.fdopen(reader, encoding="utf-8") as pipe:
             for line in pipe:
                 json.loads(line)  # none is cut off
+
+    def test_a_slow_reader_is_told_how_much_it_missed(self):
+        reader, writer = os.pipe()
+        fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, 4096)
+        script = (
+            "import ctypes; c = ctypes.CDLL(None)\nfor i in range(400): c.mount(b'a', b'/b%d' % i, b'c', 0, None)\n"
+            "print('flooded', flush=True); input(); c.mount(b'a', b'/last', b'c', 0, None)"
+        )
+        child = self.start("run", "--events", f"FD:{writer}", "--", "python3", "-c", script, pass_fds=[writer], stdin=subprocess.PIPE,
+                           stdout=subprocess.PIPE)
+        os.close(writer)
+        self.assertEqual(child.stdout.readline(), b"flooded\n")
+        head = b""
+        while select.select([reader], [], [], 0)[0]:
+            head += os.read(reader, 65536)
+        child.stdin.write(b"go on\n")
+        child.stdin.close()
+        with os.fdopen(reader, "rb") as pipe:
+            events = [json.loads(line) for line in (head + pipe.read()).splitlines()]
+        self.assertEqual(child.wait(), 0)
+        self.assertIn("a on /last", [e.get("subject") for e in events])
+        dropped = [e["count"] for e in events if e["kind"] == "dropped"]
+        self.assertGreater(len(dropped), 0)
+        self.assertEqual(len(events) - len(dropped) + sum(dropped), 403, "started, 401 denials, exited: all are there or counted")
 
     def test_a_reader_of_events_that_goes_away_ends_nothing(self):
         reader, writer = os.pipe()
