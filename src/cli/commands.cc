@@ -28,6 +28,7 @@ int help_command(Words words) {
 constexpr Command kCommands[] = {
     {"run", "run a program behind walls", run_command},
     {"probe", "try what hostile code would, and show which wall stops it", probe_command},
+    {"bench", "measure what each tier costs, beside the bare host", bench_command},
     {"doctor", "tell what this host can do, and the remedy for what it cannot", doctor_command},
     {"version", "print the version", version_command},
     {"help", "explain a command: sandstone help run", help_command},

@@ -21,6 +21,7 @@ int dispatch(Words words);
 
 int run_command(Words words);
 int probe_command(Words words);
+int bench_command(Words words);
 int doctor_command(Words words);
 
 }  // namespace sandstone::cli
