@@ -11,8 +11,8 @@
 
 namespace {
 
-// With a standard stream closed by the caller, the next file that we open would take its number: the report of --json
-// as stderr, for the workload to write into.
+// With a standard stream closed by the caller, the next file that we open would take its number: the report
+// of --json as stderr, for the workload to write into.
 bool fill_standard_streams() {
   for (int fd = 0; fd <= STDERR_FILENO; ++fd)
     if (::fcntl(fd, F_GETFD) < 0 && ::open("/dev/null", O_RDWR) != fd) return false;
