@@ -3,6 +3,7 @@
 import os
 import pathlib
 import shutil
+import subprocess
 import unittest
 
 from harness import SANDSTONE, WON, AttackTest, each_caller, wait_until
@@ -26,7 +27,7 @@ class Launcher(AttackTest):
         self.s.give(launcher)
         argv = [launcher, "--survivors", "--detach", "--system", "--ro-bind", self.s.bin, "/b"]
         argv += ["--setenv", "LD_PRELOAD=/b/evil_preload.so", "--setenv", "EVIL_ATTACK=/b/attack"]
-        result = self.caller.run([*argv, "--", *command], stdout=None, stderr=None)
+        result = self.caller.run([*argv, "--", *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.assertEqual(result.status, 0, str(result))
         owned = lambda: pathlib.Path(launcher).read_bytes().startswith(b"#!/bin/sh\necho OWNED")
         self.assertTrue(wait_until(owned), "the control must overwrite the launcher")
