@@ -57,9 +57,15 @@ int main(int argc, char** argv) {
   posix_spawn_file_actions_t files; /* the streams of all: nothing in, and nobody reads what comes out */
   posix_spawn_file_actions_init(&files);
   for (int fd = 0; fd < 3; ++fd) posix_spawn_file_actions_addopen(&files, fd, "/dev/null", O_RDWR, 0);
+  int order[kCommands];
+  for (int i = 0; i < count; ++i) order[i] = i;
+  srand(1);
   for (int round = 0; round < rounds; ++round)
     for (int turn = 0; turn < count; ++turn) {
-      const int i = (round + turn) % count; /* nobody always comes right after the same one */
+      /* in another order in each round: what one leaves behind must not always meet the same other */
+      const int other = turn + rand() % (count - turn), i = order[other];
+      order[other] = order[turn];
+      order[turn] = i;
       const struct timespec pause = {gap / 1000000, gap % 1000000 * 1000L};
       if (gap > 0) nanosleep(&pause, NULL);
       pid_t pid = 0;
