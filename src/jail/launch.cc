@@ -12,6 +12,7 @@
 
 #include "base/sys.h"
 #include "init/protocol.h"
+#include "jail/clone.h"
 #include "jail/ids.h"
 #include "jail/init_image.h"
 #include "walls/join_network.h"
@@ -27,21 +28,31 @@ constexpr uint64_t kClearSignalHandlers = 0x100000000;  // CLONE_CLEAR_SIGHAND
 constexpr uint64_t kIntoCgroup = 0x200000000;           // CLONE_INTO_CGROUP
 constexpr int kHighFd = 64;  // out of the way of 0 to 3, which the workload's streams and the control socket take
 
-struct CloneArgs {  // struct clone_args up to `cgroup`
-  uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size, cgroup;
-};
+std::vector<char*> pointers(std::vector<std::string>& texts) {
+  std::vector<char*> result;
+  result.reserve(texts.size() + 1);
+  for (auto& text : texts) result.push_back(text.data());
+  result.push_back(nullptr);
+  return result;
+}
+
+}  // namespace
 
 // All that the child needs, prepared so that it allocates nothing.
 struct ChildPlan {
   walls::Setup& setup;
   WallList& walls;
-  engine::Ports& ports;
+  int streams[3];
   int control;
   int supervisors_end;  // of the same socket
   int init_image;
-  std::vector<char*> argv;
-  std::vector<char*> environment;
+  std::vector<std::string> words;
+  std::vector<char*> argv = pointers(words);
+  std::vector<char*> environment = pointers(setup.environment);
+  ChildStack stack;
 };
+
+namespace {
 
 [[noreturn]] void report(int control, int32_t place, const Child& child) noexcept {
   Message message{Kind::wall_failed, child.failure.error, static_cast<uint32_t>(place), {}};
@@ -120,10 +131,8 @@ void reset_signals() noexcept {
     child.fail(-EPIPE, "report to the supervisor");
     report(plan.control, -1, child);
   }
-  const int streams[3] = {child.terminal_slave_fd >= 0 ? child.terminal_slave_fd : plan.ports.in.get(),
-                          child.terminal_slave_fd >= 0 ? child.terminal_slave_fd : plan.ports.out.get(),
-                          child.terminal_slave_fd >= 0 ? child.terminal_slave_fd : plan.ports.err.get()};
-  for (int fd = 0; fd < 3; ++fd) sys::call(SYS_dup3, streams[fd], fd, 0);
+  for (int fd = 0; fd < 3; ++fd)
+    sys::call(SYS_dup3, child.terminal_slave_fd >= 0 ? child.terminal_slave_fd : plan.streams[fd], fd, 0);
   sys::call(SYS_dup3, plan.control, init::kControlFd, 0);
   const long r = sys::call(SYS_execveat, plan.init_image, sys::word(""), sys::word(plan.argv.data()),
                            sys::word(plan.environment.data()), AT_EMPTY_PATH);
@@ -165,14 +174,6 @@ Error clone_error(int err, const WallList& walls) {
     case EINVAL: return {"clone", "this kernel lacks one of the namespaces", "sandstone doctor tells which"};
     default: return system_error("clone", "cannot start the sandbox", err);
   }
-}
-
-std::vector<char*> pointers(std::vector<std::string>& texts) {
-  std::vector<char*> result;
-  result.reserve(texts.size() + 1);
-  for (auto& text : texts) result.push_back(text.data());
-  result.push_back(nullptr);
-  return result;
 }
 
 // The first message of the child: all walls stand, or one does not.
@@ -241,9 +242,10 @@ Result<Launched> launch(walls::Setup& setup, WallList& walls, engine::Ports port
   flags += setup.has("pid") ? init::kFlagNone : init::kFlagReaper;
   if (setup.has("session") || setup.spec.terminal) flags += init::kFlagSession;
   if (setup.spec.terminal) flags += init::kFlagTerminal;
-  std::vector<std::string> argv = {"sandstone-init", flags};
-  argv.insert(argv.end(), setup.spec.argv.begin(), setup.spec.argv.end());
-  ChildPlan plan{setup, walls, ports, child_end->get(), pair->first.get(), high_image->get(), pointers(argv), pointers(setup.environment)};
+  std::vector<std::string> words = {"sandstone-init", flags};
+  words.insert(words.end(), setup.spec.argv.begin(), setup.spec.argv.end());
+  std::shared_ptr<ChildPlan> plan(new ChildPlan{setup, walls, {ports.in.get(), ports.out.get(), ports.err.get()}, child_end->get(),
+                                                pair->first.get(), high_image->get(), std::move(words)});
 
   CloneArgs args{};
   int pidfd = -1;
@@ -253,6 +255,12 @@ Result<Launched> launch(walls::Setup& setup, WallList& walls, engine::Ports port
   if (cgroup_fd >= 0) {
     args.flags |= kIntoCgroup;
     args.cgroup = static_cast<uint64_t>(cgroup_fd);
+  }
+  if (may_share_memory(cgroup_fd >= 0)) {
+    if (auto made = plan->stack.make(); !made) return made.error();
+    args.flags |= CLONE_VM;
+    args.stack = plan->stack.bottom();
+    args.stack_size = ChildStack::kSize;
   }
   bool maps_ids = false;
   for (const auto& wall : walls) {
@@ -265,8 +273,7 @@ Result<Launched> launch(walls::Setup& setup, WallList& walls, engine::Ports port
   sigset_t before;
   sigfillset(&all);
   ::pthread_sigmask(SIG_SETMASK, &all, &before);
-  const long pid = sys::call(SYS_clone3, sys::word(&args), sizeof args);
-  if (pid == 0) child_main(plan);
+  const long pid = clone_child(args, [](void* prepared) { child_main(*static_cast<ChildPlan*>(prepared)); }, plan.get());
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   if (pid < 0) return clone_error(static_cast<int>(-pid), walls);
 
@@ -274,6 +281,7 @@ Result<Launched> launch(walls::Setup& setup, WallList& walls, engine::Ports port
   launched.pid = static_cast<pid_t>(pid);
   launched.pidfd = Fd(pidfd);
   launched.control = std::move(pair->first);
+  launched.plan = std::move(plan);
   child_end->reset();
   ports = {};
   Result<void> done;

@@ -18,6 +18,8 @@ namespace sandstone::jail {
 
 using WallList = std::vector<std::unique_ptr<walls::Wall>>;
 
+struct ChildPlan;
+
 // A child behind its walls. Whoever holds it must reap it.
 struct Launched {
   pid_t pid = -1;
@@ -26,9 +28,11 @@ struct Launched {
   Fd listener;  // seccomp notifications; may be invalid
   Fd frames;    // the interface's frames; may be invalid
   Fd terminal;  // the master of the workload's terminal; may be invalid
+  std::shared_ptr<ChildPlan> plan;  // what the child reads until it has become process 1
 };
 
-// Clones, raises the walls and waits until all stand. On an Error, which names the wall, the child is gone.
+// Clones, raises the walls and waits until all stand. On an Error, which names the wall, the child is gone. `setup` and
+// `walls` must outlive the child.
 // `cgroup_fd`: the group to be born in, or -1.
 Result<Launched> launch(walls::Setup& setup, WallList& walls, engine::Ports ports, int cgroup_fd);
 
