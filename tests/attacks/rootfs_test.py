@@ -30,8 +30,9 @@ def fingerprint(folder):
 
 
 class Rootfs(AttackTest):
-    def build(self, links=(), name="rootfs"):
-        """A rootfs of the attack program alone, with the given symlinks: {place: target}."""
+    def build(self, links=(), name="rootfs", owner=None):
+        """A rootfs of the attack program alone, with the given symlinks: {place: target}. It belongs to the workload's
+        id outside, or to `owner`: root's own tree is shown through an idmapped mount."""
         root = self.s.folder(name)
         (root / "b").mkdir(exist_ok=True)
         shutil.copy(PROGRAMS / "attack", root / "attack")
@@ -42,7 +43,12 @@ class Rootfs(AttackTest):
         for base, folders, files in os.walk(root):
             for item in [".", *folders, *files]:
                 self.s.give(os.path.join(base, item))
+                if owner is not None:
+                    os.chown(os.path.join(base, item), owner, owner, follow_symlinks=False)
         return root
+
+    def owners(self):
+        return [None, 0, 1234] if self.caller.uid == 0 else [None]
 
     def targets(self, outside):
         """The ways to write "that folder of the host" in a symlink."""
@@ -106,12 +112,13 @@ class Rootfs(AttackTest):
     def test_all_places_at_once_behind_a_symlinked_parent(self):
         outside = self.s.canary("outside/canary").parent
         top = [place for place in PLACES if "/" not in place]
-        root = self.build({place: str(outside) for place in top})
         link = self.s.path / "link"
         link.symlink_to(self.s.path)
-        for tier in ("ns", "landlock", "full"):
-            self.assertHarmless(root, outside, tier=tier)
-            self.assertHarmless(root, outside, tier=tier, options=["--rootfs", link / "link" / root.name])
+        for owner in self.owners():
+            root = self.build({place: str(outside) for place in top}, name=f"of-{owner}", owner=owner)
+            for tier in ("ns", "landlock", "full"):
+                self.assertHarmless(root, outside, tier=tier)
+                self.assertHarmless(root, outside, tier=tier, options=["--rootfs", link / "link" / root.name])
 
     @each_caller
     def test_mount_destinations_that_are_symlinks(self):
@@ -244,7 +251,11 @@ class Rootfs(AttackTest):
     def test_no_older_root_above_the_overlay(self):
         """"/.." leads to whatever is still mounted over the root: the launcher's own scratch mount once did."""
         outside = self.s.canary("outside/canary").parent
-        root = self.build({"data": "../" * 12 + str(outside).lstrip("/")})
+        for owner in self.owners():
+            root = self.build({"data": "../" * 12 + str(outside).lstrip("/")}, name=f"of-{owner}", owner=owner)
+            self.assertNothingAbove(root, outside)
+
+    def assertNothingAbove(self, root, outside):
         for tier in ("ns", "landlock", "full"):
             for options in ([], ["-u", "0"], ["--read-only"], ["--save", self.s.folder("save")]):
                 result = self.assertHarmless(root, outside, tier=tier, options=options,
