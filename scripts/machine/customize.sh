@@ -17,6 +17,8 @@ install -m 755 "$here/init" "$tree/sbin/machine-init"
 install -m 755 "$here/as-user" "$tree/usr/local/bin/as-user"
 mkdir "$tree/sandstone"
 echo machine >"$tree/etc/hostname"
+printf '127.0.0.1 localhost\n127.0.1.1 machine\n::1 localhost\n' >"$tree/etc/hosts"
+: >"$tree/etc/resolv.conf"
 chroot "$tree" useradd --create-home --shell /bin/bash tester
 
 # A bind mount shows the tree without the /proc and /sys that are mounted in it during this step. No journal: each
