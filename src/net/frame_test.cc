@@ -165,6 +165,16 @@ TEST(NetReplyFrame, AnswersADatagramWithTheRightChecksums) {
   }
 }
 
+TEST(NetReplyFrame, AnnouncementsAreTheWorkloadsOwn) {
+  for (const Bytes& bytes : {build_arp_announcement(), build_neighbour_announcement()}) {
+    const auto parsed = parse_frame(bytes);
+    const Frame& frame = good(parsed);
+    EXPECT_EQ(frame.kind, frame.source.v6 ? Frame::Kind::neighbour : Frame::Kind::arp);
+    EXPECT_EQ(spoofed(frame), nullptr);
+    EXPECT_EQ(Bytes(frame.source_mac.begin(), frame.source_mac.end()), Bytes(kGuestMac, kGuestMac + 6));
+  }
+}
+
 TEST(NetReplyFrame, ARefusalQuotesWhatWasRefused) {
   const Bytes out = build_refusal(good(parse_frame(kTcp4)));
   ASSERT_EQ(out.size(), 14U + 20 + 8 + 28);

@@ -128,4 +128,34 @@ Buffer build_datagram_reply(const Address& from, uint16_t from_port, const Addre
   return out;
 }
 
+Buffer build_arp_announcement() {
+  Buffer out(6, 0xff);
+  put(out, Bytes(kGuestMac));
+  put16(out, 0x0806);
+  for (const size_t word : {size_t{1}, size_t{0x0800}, size_t{0x0604}, size_t{1}}) put16(out, word);
+  put(out, Bytes(kGuestMac));
+  put(out, Bytes(kGuest4));
+  out.insert(out.end(), 6, 0);
+  put(out, Bytes(kGuest4));  // asks for itself: a gratuitous ARP
+  return out;
+}
+
+Buffer build_neighbour_announcement() {
+  const Address guest = Address::from6(kGuest6);
+  const Address gateway = Address::from6(kGateway6);
+  Buffer out = start(guest, gateway, Bytes(kGatewayMac), kIcmp6, 32);
+  std::copy(std::begin(kGuestMac), std::end(kGuestMac), out.begin() + 6);
+  out[21] = 255;  // the hop limit: neighbours are no hop away
+  const size_t at = out.size();
+  put16(out, 136 << 8);  // an advertisement
+  put16(out, 0);
+  put16(out, 0x2000);  // that overrides what is known
+  put16(out, 0);
+  put(out, guest);
+  put16(out, 0x0201);  // the target's link-layer address
+  put(out, Bytes(kGuestMac));
+  finish(out, at, at + 2, guest, gateway, kIcmp6);
+  return out;
+}
+
 }  // namespace sandstone::net

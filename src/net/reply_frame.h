@@ -19,4 +19,9 @@ std::vector<uint8_t> build_datagram_reply(const Address& from, uint16_t from_por
                                           uint16_t to_port, std::span<const uint8_t> to_mac,
                                           std::span<const uint8_t> payload);
 
+// What the workload's end would say of itself: its addresses are at its MAC address. The stack learns this
+// way where to send, without asking, which it gives up after a second and then drops what was to be sent.
+std::vector<uint8_t> build_arp_announcement();
+std::vector<uint8_t> build_neighbour_announcement();
+
 }  // namespace sandstone::net

@@ -161,6 +161,8 @@ bool Rule::opens(const Address& address) const {
 }
 
 Result<std::vector<Rule>> parse_rule(std::string_view text) {
+  if (text.find("://") != std::string_view::npos)
+    return bad(text, "is a URL", "write the host's name alone, or NAME:PORT");
   const auto parts = split(text);
   if (!parts || parts->host.empty()) return bad(text, "is not a rule");
   PortRange ports{0, 65535};

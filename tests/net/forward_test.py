@@ -108,7 +108,7 @@ class Forward(internet.TestCase):
         with self.serving(f"{port}:5000/udp", DATAGRAMS), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
             s.settimeout(30)
             s.connect(("127.0.0.1", port))
-            for data in (b"a", b"b" * 1400, b"c" * 9000):
+            for data in (b"a", b"b" * 1400, b"c" * 9000, b"d" * 65000):
                 s.send(data)
                 self.assertEqual(s.recv(65536), b"echo " + data)
 

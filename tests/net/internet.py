@@ -36,6 +36,11 @@ def canonical(address):
     return socket.inet_ntop(family, socket.inet_pton(family, address))
 
 
+def maps_everybody():
+    """Whether there are other ids here than root's: not in an ordinary user's namespace."""
+    return int(pathlib.Path("/proc/self/gid_map").read_text().split()[2]) > 65534
+
+
 def ip(*words):
     subprocess.run(["ip", *words], check=True)
 
@@ -61,12 +66,8 @@ class World:
         ip("-6", "route", "add", "default", "via", GATE6)
         self._ask("link")
         # The host's own ping needs it too: an unprivileged socket that sends echo requests.
-        gid = 65534 if self._maps_everybody() else 0
+        gid = 65534 if maps_everybody() else 0
         pathlib.Path("/proc/sys/net/ipv4/ping_group_range").write_text(f"0 {gid}")
-
-    @staticmethod
-    def _maps_everybody():
-        return int(pathlib.Path("/proc/self/gid_map").read_text().split()[2]) > 65534
 
     def _ask(self, line):
         self.process.stdin.write(line + "\n")

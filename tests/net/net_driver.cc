@@ -20,6 +20,7 @@
 #include <string>
 #include <vector>
 
+#include "base/text.h"
 #include "net/user_network.h"
 
 namespace {
@@ -32,8 +33,8 @@ int fail(const Error& error) {
 }
 
 void tell(const Denial& denial) {
-  std::fprintf(stderr, "denied %s %s x%llu\n", denial.operation.c_str(), denial.subject.c_str(),
-               static_cast<unsigned long long>(denial.count));
+  std::fprintf(stderr, "denied %s %s x%llu\n", denial.operation.c_str(),
+               escape_for_terminal(denial.subject).c_str(), static_cast<unsigned long long>(denial.count));
 }
 
 void write_all(const char* path, const std::string& text) {
@@ -78,11 +79,11 @@ int receive_fd(int socket) {
 }
 
 [[noreturn]] void workload(const net::LinkPlan& plan, int socket, uid_t uid, gid_t gid, char** argv) {
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::unshare(CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWNS) != 0) {
     std::perror("unshare");
     ::_exit(125);
   }
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // after unshare(2), which clears it with the change of credentials
   write_all("/proc/self/setgroups", "deny");
   write_all("/proc/self/uid_map", "0 " + std::to_string(uid) + " 1");
   write_all("/proc/self/gid_map", "0 " + std::to_string(gid) + " 1");

@@ -81,9 +81,10 @@ def serve_datagrams(port, answer):
         while True:
             data, ancillary, _, peer = server.recvmsg(65536, 256)
             out = answer(data)
-            if out is None:
-                continue
             info = ancillary[0][2]
+            if data.startswith(b"from "):  # "from ADDRESS": answered by somebody who was not asked
+                packed = ipaddress.ip_address(data.split()[1].decode()).packed
+                info = bytes(8) + packed if len(packed) == 4 else packed
             if family == socket.AF_INET:  # index, source, (destination in the header)
                 info = struct.pack("I4s4s", 0, info[8:12], bytes(4))
             else:

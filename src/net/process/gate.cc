@@ -38,10 +38,14 @@ int gated_connect(int fd, const sockaddr* address, socklen_t size) {
   }
   if (is_dns_address(*to) && port == kDnsPort) return connect_to_dns(fd);
   if (!g_guard->socket_may_reach(*to, port, Transport::tcp, Clock::now())) {
-    errno = ECONNREFUSED;  // the stack sends the workload a reset
+    errno = EHOSTUNREACH;  // the stack tells the workload so; never ECONNREFUSED, see below
     return -1;
   }
-  return static_cast<int>(::syscall(SYS_connect, fd, address, size));
+  const int status = static_cast<int>(::syscall(SYS_connect, fd, address, size));
+  // libslirp 4.7 frees a packet twice when connect(2) itself says this (and not a poll later, as it mostly
+  // does). A refusal that comes later takes another path there: its next write finds out.
+  if (status < 0 && errno == ECONNREFUSED) errno = EINPROGRESS;
+  return status;
 }
 
 bool may_send_to(int fd, const sockaddr* address, socklen_t size) {

@@ -137,6 +137,12 @@ Result<void> Stack::forward(const PortForward& forward) {
   return {};
 }
 
+void Stack::attach(Fd frames) {
+  frames_ = std::move(frames);
+  input(build_arp_announcement());
+  input(build_neighbour_announcement());
+}
+
 void Stack::prepare(PollSet& set) {
   frames_index_ = frames_.valid() ? set.add(frames_.get(), POLLIN) : -1;
   uint32_t timeout = std::numeric_limits<uint32_t>::max();

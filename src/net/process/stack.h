@@ -27,7 +27,7 @@ class Stack {
   // Binds the host's port. The Error's place is -p.
   Result<void> forward(const PortForward& forward);
 
-  void attach(Fd frames) { frames_ = std::move(frames); }
+  void attach(Fd frames);
 
   void prepare(PollSet& set);
   void turn(PollSet& set, bool poll_failed);
