@@ -33,12 +33,6 @@ while True:
 """
 
 
-def free_port(kind=socket.SOCK_STREAM):
-    with socket.socket(socket.AF_INET, kind) as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
 class Forward(internet.TestCase):
     @contextlib.contextmanager
     def serving(self, forward, program, *arguments, rules=()):
@@ -66,7 +60,7 @@ class Forward(internet.TestCase):
             return out
 
     def test_tcp(self):
-        port = free_port()
+        port = internet.free_port()
         with self.serving(f"{port}:8000", SERVER, "0.0.0.0"):
             sandstone_test.until(lambda: self.answers(port), "the server")
             self.assertEqual(self.talk("127.0.0.1", port, b"hello"), b"hello")
@@ -80,7 +74,7 @@ class Forward(internet.TestCase):
             return False
 
     def test_many_connections(self):
-        port = free_port()
+        port = internet.free_port()
         with self.serving(f"{port}:8000", SERVER, "0.0.0.0"):
             sandstone_test.until(lambda: self.answers(port), "the server")
             with contextlib.ExitStack() as stack:
@@ -91,20 +85,20 @@ class Forward(internet.TestCase):
                     self.assertEqual(client.recv(100), b"%d" % number)
 
     def test_nobody_listens_there_without_it(self):
-        port = free_port()
-        with self.serving(f"{free_port()}:8000", SERVER, "0.0.0.0"):
+        port = internet.free_port()
+        with self.serving(f"{internet.free_port()}:8000", SERVER, "0.0.0.0"):
             self.assertFalse(self.answers(port))
 
     def test_only_on_the_address_that_was_named(self):
         """127.0.0.1 unless said otherwise: the rest of the network is not let in."""
-        port = free_port()
+        port = internet.free_port()
         with self.serving(f"{port}:8000", SERVER, "0.0.0.0"):
             sandstone_test.until(lambda: self.answers(port), "the server")
             with self.assertRaises(ConnectionRefusedError):
                 self.talk(internet.HOST, port, b"x")
 
     def test_udp(self):
-        port = free_port(socket.SOCK_DGRAM)
+        port = internet.free_port(socket.SOCK_DGRAM)
         with self.serving(f"{port}:5000/udp", DATAGRAMS), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
             s.settimeout(30)
             s.connect(("127.0.0.1", port))
@@ -122,7 +116,7 @@ data, peer = s.recvfrom(100)
 s.sendto(b"answer", peer)
 print(peer[0], ask(peer[0], peer[1] + 1, b"x"), flush=True)
 """
-        port = free_port(socket.SOCK_DGRAM)
+        port = internet.free_port(socket.SOCK_DGRAM)
         with self.serving(f"{port}:5000/udp", program) as child, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
             s.settimeout(30)
             s.connect(("127.0.0.1", port))

@@ -41,6 +41,12 @@ def maps_everybody():
     return int(pathlib.Path("/proc/self/gid_map").read_text().split()[2]) > 65534
 
 
+def free_port(kind=socket.SOCK_STREAM):
+    with socket.socket(socket.AF_INET, kind) as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
 def ip(*words):
     subprocess.run(["ip", *words], check=True)
 
