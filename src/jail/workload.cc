@@ -77,7 +77,10 @@ void JailWorkload::on_ready(const pollfd& ready, engine::Recorder& recorder) {
   if (denials_ && ready.fd == denials_->fd()) return denials_->on_ready(ready.revents, recorder);
   if (network_ && ready.fd == network_->event_fd()) return on_network(recorder);
   if (ready.fd == launched_.control.get()) return on_message();
-  if (ready.fd == launched_.pidfd.get()) reap();
+  if (ready.fd != launched_.pidfd.get()) return;
+  if (network_)
+    for (Denial& last : network_->finish()) recorder.denial(std::move(last));
+  reap();
 }
 
 // Everything from process 1 is bounds-checked: without the wall `user` the workload may have got hold of it.
