@@ -54,13 +54,14 @@ class Run(internet.TestCase):
         self.assertEqual(seen, {("connect", f"{METADATA}:80/tcp"), ("dns", "secret.evil.example")}, outcome)
         self.assertIn("169.254.169.254:80/tcp", json.dumps(events))
 
-    def test_a_denial_in_the_last_moment_is_not_lost(self):
-        program = f"import socket; socket.socket(2, 2).sendto(b'x', ('{PRIVATE}', 9))"
+    def test_denials_of_the_last_moment_are_not_lost(self):
+        """Nor their number: beyond some a second they are counted, and the count is told at the end."""
+        command = f"for i in $(seq 150); do echo x >/dev/udp/{PRIVATE}/9; done 2>/dev/null; exit 0"
         for _ in range(5):
-            ended = self.run_user(f'/usr/bin/python3 -c "{program}"', "--json", self.dir / "out")
+            ended = self.sandbox("bash", "-c", command, options=["--network", "user", "--json", self.dir / "out"])
             self.assertEqual(ended.status, 0, ended)
-            subjects = [d["subject"] for d in json.loads((self.dir / "out").read_text())["denials"]]
-            self.assertIn(f"{PRIVATE}:9/udp", subjects)
+            denials = json.loads((self.dir / "out").read_text())["denials"]
+            self.assertEqual(sum(d["count"] for d in denials if d["subject"] == f"{PRIVATE}:9/udp"), 150)
 
     def test_a_published_port(self):
         port = internet.free_port()

@@ -92,6 +92,7 @@ void NetworkProcess::run() {
     if (ready > 0 && set.ready(control_index) != 0 && !serve_control()) break;
     serve(set, ready < 0);
   }
+  stack_.drain();
   denials_.flush();
 }
 

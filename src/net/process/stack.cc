@@ -16,6 +16,7 @@ namespace sandstone::net {
 namespace {
 
 constexpr int kFramesPerTurn = 128;
+constexpr int kLastTurns = 64;  // more than the link's queue holds
 
 in_addr address4(const uint8_t* bytes) {
   in_addr out;
@@ -162,19 +163,25 @@ void Stack::turn(PollSet& set, bool poll_failed) {
   if (set.ready(frames_index_) != 0) read_frames();
 }
 
-void Stack::read_frames() {
+void Stack::drain() {
+  for (int turns = 0; turns < kLastTurns && frames_.valid() && read_frames(); ++turns) {
+  }
+}
+
+bool Stack::read_frames() {
   for (int i = 0; i < kFramesPerTurn; ++i) {
     const ssize_t got = ::read(frames_.get(), buffer_.data(), buffer_.size());
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0 && errno == EAGAIN) return;
+    if (got < 0 && errno == EAGAIN) return false;
     if (got <= 0) {
       // A packet socket reports once that its interface went down, and works again when it comes up.
-      if (got < 0 && errno == ENETDOWN) return;
+      if (got < 0 && errno == ENETDOWN) return false;
       frames_.reset();
-      return;
+      return false;
     }
     input(std::span(buffer_).first(static_cast<size_t>(got)));
   }
+  return true;
 }
 
 void Stack::input(std::span<const uint8_t> bytes) {

@@ -32,13 +32,16 @@ class Stack {
   void prepare(PollSet& set);
   void turn(PollSet& set, bool poll_failed);
 
+  // At the end: what the workload sent in its last moment still leaves, or is told of.
+  void drain();
+
   // One frame from the workload.
   void input(std::span<const uint8_t> frame);
   // One frame to the workload, unchecked: our own.
   void output(std::span<const uint8_t> frame);
 
  private:
-  void read_frames();
+  bool read_frames();  // false: there are no more
   void answer_dns(const Frame& frame);
 
   Guard& guard_;
