@@ -43,16 +43,18 @@ Result<Request> read_request(Words words) {
     if (argument.flag == &kTier) {
       const auto tier = parse_tier(std::string(argument.value));
       if (!tier)
-        return Error{"--tier", fmt::format("'{}' is not a tier", argument.value), "none, ns, landlock or full"};
+        return Error{"--tier", fmt::format("'{}' is not a tier", argument.value),
+                     "none, ns, landlock or full"};
       request.options.tiers = {*tier};
     }
     if (argument.flag == &kRuns) {
       constexpr int kMost = 100'000;
       int runs = 0;
-      const auto* end = argument.value.data() + argument.value.size();
-      const auto [rest, problem] = std::from_chars(argument.value.data(), end, runs);
+      const std::string value(argument.value);
+      const char* end = value.data() + value.size();
+      const auto [rest, problem] = std::from_chars(value.data(), end, runs);
       if (problem != std::errc{} || rest != end || runs < 1 || runs > kMost)
-        return Error{"--runs", fmt::format("'{}' is not a number from 1 to {}", argument.value, kMost), {}};
+        return Error{"--runs", fmt::format("'{}' is not a number from 1 to {}", value, kMost), {}};
       request.options.runs = runs;
     }
     if (argument.flag == &kJson) request.json = argument.value == "true";

@@ -16,7 +16,9 @@ WallSet sorted(WallSet walls) {
   return walls;
 }
 
-bool contains(const WallSet& walls, const std::string& wall) { return std::find(walls.begin(), walls.end(), wall) != walls.end(); }
+bool contains(const WallSet& walls, const std::string& wall) {
+  return std::find(walls.begin(), walls.end(), wall) != walls.end();
+}
 
 class Ablation {
  public:
@@ -66,18 +68,21 @@ class Ablation {
     experiment.tier = tier;
     experiment.wall = wall;
     WallSet rest;
-    std::copy_if(walls.begin(), walls.end(), std::back_inserter(rest), [&](const std::string& w) { return w != wall; });
+    std::copy_if(walls.begin(), walls.end(), std::back_inserter(rest),
+                 [&](const std::string& w) { return w != wall; });
     fill(experiment, rest);
     experiments_.push_back(std::move(experiment));
   }
 
-  // What `alone` is compared with. An ordinary caller can do some things only in a user namespace: there the bare
-  // host is no control, and the walls are compared on top of the namespaces that make the attempt possible.
+  // What `alone` is compared with. An ordinary caller can do some things only in a user namespace: there the
+  // bare host is no control, and the walls are compared on top of the namespaces that make the attempt
+  // possible.
   void run_bases() {
     // The bare host is the tier `none`, unless that has walls as well (limits); then it is a run without any.
     if (!experiments_[0].run->walls.empty()) run_base({});
     if (!plan_.ordinary_caller) return;
-    for (const WallSet& base : {WallSet{"user"}, WallSet{"user", "mount", "net", "pid", "ipc", "uts"}}) run_base(base);
+    for (const WallSet& base : {WallSet{"user"}, WallSet{"user", "mount", "net", "pid", "ipc", "uts"}})
+      run_base(base);
   }
 
   // Those that are the smallest control of some operation.
@@ -91,7 +96,8 @@ class Ablation {
 
   // Some walls stand only on others; those then belong to both sides of the comparison.
   void run_alone(const std::string& wall, const WallSet& base) {
-    static const std::vector<WallSet> kCarriers = {{}, {"mount"}, {"mount", "root"}, {"user"}, {"user", "mount"}, {"user", "mount", "root"}};
+    static const std::vector<WallSet> kCarriers = {{},       {"mount"},         {"mount", "root"},
+                                                   {"user"}, {"user", "mount"}, {"user", "mount", "root"}};
     Experiment experiment;
     experiment.kind = Experiment::Kind::alone;
     experiment.wall = wall;
@@ -133,12 +139,13 @@ class Ablation {
     if (!known) experiments_.push_back(std::move(experiment));
   }
 
-  // Some operations are stopped even without every wall that stops them alone: walls that each let them through stop
-  // them together (a view without the host's /proc needs both a pid namespace and a root of its own). A search by
-  // halving finds which; its runs answer for all operations at once.
+  // Some operations are stopped even without every wall that stops them alone: walls that each let them
+  // through stop them together (a view without the host's /proc needs both a pid namespace and a root of its
+  // own). A search by halving finds which; its runs answer for all operations at once.
   void explain(Tier tier) {
-    const auto whole = std::find_if(experiments_.begin(), experiments_.end(),
-                                    [&](const Experiment& e) { return e.kind == Experiment::Kind::tier && e.tier == tier; });
+    const auto whole = std::find_if(experiments_.begin(), experiments_.end(), [&](const Experiment& e) {
+      return e.kind == Experiment::Kind::tier && e.tier == tier;
+    });
     const Run run = *whole->run;
     for (const auto& [operation, attempt] : run.attempts) {
       const Blocker blocker = find_blocker(operation, tier, experiments_);
@@ -163,10 +170,12 @@ class Ablation {
     const WallSet all = experiment.base;
     if (!fill(experiment, all)) return Answer::impossible;
     const auto found = experiment.run->attempts.find(operation);
-    return found != experiment.run->attempts.end() && found->second.stopped() ? Answer::stopped : Answer::let_through;
+    return found != experiment.run->attempts.end() && found->second.stopped() ? Answer::stopped
+                                                                              : Answer::let_through;
   }
 
-  // Takes walls away, half of them at a time and in the end one by one, as long as the operation stays stopped.
+  // Takes walls away, half of them at a time and in the end one by one, as long as the operation stays
+  // stopped.
   void search(const std::string& operation, const WallSet& base, WallSet walls) {
     if (ask(operation, base, walls) != Answer::stopped) return;
     WallSet carriers;
@@ -179,8 +188,10 @@ class Ablation {
         fewer.insert(fewer.end(), to, walls.end());
         const Answer answer = ask(operation, base, fewer);
         if (answer == Answer::impossible && chunk == 1) carriers.push_back(*from);
-        if (answer == Answer::stopped) walls = fewer;
-        else begin += chunk;
+        if (answer == Answer::stopped)
+          walls = fewer;
+        else
+          begin += chunk;
       }
     }
     Experiment experiment;
@@ -208,7 +219,8 @@ class Ablation {
       return false;
     }
     if (sorted(run->walls) != key) {
-      experiment.why_not = impossible_[key] = fmt::format("the walls that stood were {}", fmt::join(run->walls, ", "));
+      experiment.why_not = impossible_[key] =
+          fmt::format("the walls that stood were {}", fmt::join(run->walls, ", "));
       return false;
     }
     remembered_[key] = *run;
@@ -224,13 +236,15 @@ class Ablation {
   Runner& runner_;
   const AblationPlan& plan_;
   std::vector<Experiment> experiments_;
-  std::map<WallSet, Run> remembered_;           // by sorted walls
+  std::map<WallSet, Run> remembered_;  // by sorted walls
   std::map<WallSet, std::string> impossible_;
 };
 
 }  // namespace
 
-Result<std::vector<Experiment>> ablate(Runner& runner, const AblationPlan& plan) { return Ablation(runner, plan).carry_out(); }
+Result<std::vector<Experiment>> ablate(Runner& runner, const AblationPlan& plan) {
+  return Ablation(runner, plan).carry_out();
+}
 
 std::vector<Row> judge(const std::vector<Operation>& operations, const std::vector<Experiment>& experiments,
                        const std::vector<Tier>& tiers) {
@@ -241,12 +255,14 @@ std::vector<Row> judge(const std::vector<Operation>& operations, const std::vect
     row.promised = promise_for(operation.name);
     row.control = find_control(operation.name, experiments);
     for (const Experiment& experiment : experiments) {
-      const auto found = experiment.run ? experiment.run->attempts.find(operation.name) : decltype(experiment.run->attempts.end()){};
+      const auto found = experiment.run ? experiment.run->attempts.find(operation.name)
+                                        : decltype(experiment.run->attempts.end()){};
       const bool tried = experiment.run && found != experiment.run->attempts.end();
       row.trials.push_back(tried ? found->second.word() : std::string());
       if (!tried || experiment.kind != Experiment::Kind::tier) continue;
       if (std::find(tiers.begin(), tiers.end(), experiment.tier) == tiers.end()) continue;
-      row.cells[experiment.tier] = {found->second, find_blocker(operation.name, experiment.tier, experiments)};
+      row.cells[experiment.tier] = {found->second,
+                                    find_blocker(operation.name, experiment.tier, experiments)};
     }
     rows.push_back(std::move(row));
   }

@@ -23,10 +23,10 @@ class Runner {
 };
 
 struct AblationPlan {
-  std::vector<Tier> tiers;        // Tier::none, the control, is always run first
-  std::optional<WallSet> walls;   // stand in for those of the last tier
-  bool find_blockers = true;      // false: the tiers alone
-  bool ordinary_caller = false;   // walls need a user namespace to stand in
+  std::vector<Tier> tiers;       // Tier::none, the control, is always run first
+  std::optional<WallSet> walls;  // stand in for those of the last tier
+  bool find_blockers = true;     // false: the tiers alone
+  bool ordinary_caller = false;  // walls need a user namespace to stand in
   std::function<void(const std::string& label)> progress;
 };
 
@@ -34,6 +34,7 @@ struct AblationPlan {
 Result<std::vector<Experiment>> ablate(Runner& runner, const AblationPlan& plan);
 
 // The rows of the report: one for each operation.
-std::vector<Row> judge(const std::vector<Operation>& operations, const std::vector<Experiment>& experiments, const std::vector<Tier>& tiers);
+std::vector<Row> judge(const std::vector<Operation>& operations, const std::vector<Experiment>& experiments,
+                       const std::vector<Tier>& tiers);
 
 }  // namespace sandstone::probe

@@ -14,9 +14,10 @@ namespace {
 using Kind = Blocker::Kind;
 
 struct Host {
-  std::map<Tier, WallSet> tiers = {{Tier::none, {}},
-                                   {Tier::ns, {"mount", "user", "net", "pid", "ipc", "uts", "root"}},
-                                   {Tier::full, {"mount", "user", "net", "pid", "ipc", "uts", "root", "landlock", "seccomp"}}};
+  std::map<Tier, WallSet> tiers = {
+      {Tier::none, {}},
+      {Tier::ns, {"mount", "user", "net", "pid", "ipc", "uts", "root"}},
+      {Tier::full, {"mount", "user", "net", "pid", "ipc", "uts", "root", "landlock", "seccomp"}}};
   std::map<std::string, WallSet> needs = {{"root", {"mount"}}};
   std::map<std::string, std::vector<WallSet>> stopped_by;  // each set is enough
   std::map<std::string, WallSet> only_with;                // not to be had without these: a capability, say
@@ -32,7 +33,9 @@ class InventedHost final : public Runner {
   Result<Run> run(const WallSet& walls) override {
     ++runs;
     const auto stands = [&](const WallSet& set) {
-      return std::all_of(set.begin(), set.end(), [&](const std::string& w) { return std::find(walls.begin(), walls.end(), w) != walls.end(); });
+      return std::all_of(set.begin(), set.end(), [&](const std::string& w) {
+        return std::find(walls.begin(), walls.end(), w) != walls.end();
+      });
     };
     for (const auto& [wall, needed] : host_.needs)
       if (stands({wall}) && !stands(needed)) return Error{"wall " + wall, "needs another", {}};
@@ -58,7 +61,9 @@ class InventedHost final : public Runner {
 
 struct Found {
   std::vector<Experiment> experiments;
-  Blocker at(const std::string& operation, Tier tier = Tier::full) const { return find_blocker(operation, tier, experiments); }
+  Blocker at(const std::string& operation, Tier tier = Tier::full) const {
+    return find_blocker(operation, tier, experiments);
+  }
 };
 
 Found probe(Host host, bool ordinary_caller = false) {
@@ -74,7 +79,8 @@ Found probe(Host host, bool ordinary_caller = false) {
 
 Host for_ordinary_caller() {
   Host host;
-  for (const char* wall : {"mount", "net", "pid", "ipc", "uts", "root", "landlock", "seccomp"}) host.needs[wall].push_back("user");
+  for (const char* wall : {"mount", "net", "pid", "ipc", "uts", "root", "landlock", "seccomp"})
+    host.needs[wall].push_back("user");
   return host;
 }
 
@@ -248,8 +254,9 @@ TEST(Judge, MakesARowOfEachOperation) {
   host.stopped_by["bpf-map"] = {{"seccomp"}};
   host.stopped_by["dumpable"] = {};
   const Found found = probe(host);
-  const auto rows = judge({{"bpf-map", "kernel", "makes a map"}, {"dumpable", "self", "may be dumped"}, {"unknown", "", ""}},
-                          found.experiments, {Tier::ns, Tier::full});
+  const auto rows = judge(
+      {{"bpf-map", "kernel", "makes a map"}, {"dumpable", "self", "may be dumped"}, {"unknown", "", ""}},
+      found.experiments, {Tier::ns, Tier::full});
   ASSERT_EQ(rows.size(), 3U);
   EXPECT_EQ(rows[0].cells.at(Tier::full).attempt.word(), "EPERM");
   EXPECT_EQ(rows[0].cells.at(Tier::full).blocker.text(), "seccomp");

@@ -25,16 +25,20 @@ using Clock = std::chrono::steady_clock;
 constexpr int kCallRounds = 7;
 constexpr char kInside[] = "/sandstone-probe";
 
-double microseconds(Clock::duration duration) { return std::chrono::duration<double, std::micro>(duration).count(); }
+double microseconds(Clock::duration duration) {
+  return std::chrono::duration<double, std::micro>(duration).count();
+}
 
-// One program on the bare host, started as cheaply as the C library can. `output` is a descriptor, or -1 for none.
+// One program on the bare host, started as cheaply as the C library can. `output` is a descriptor, or -1 for
+// none.
 Result<void> run_bare(const std::string& program, const char* mode, int output) {
   posix_spawn_file_actions_t actions;
   ::posix_spawn_file_actions_init(&actions);
   if (output >= 0) ::posix_spawn_file_actions_adddup2(&actions, output, 1);
   const char* argv[] = {program.c_str(), mode, nullptr};
   pid_t child = 0;
-  const int error = ::posix_spawn(&child, program.c_str(), &actions, nullptr, const_cast<char**>(argv), environ);
+  const int error =
+      ::posix_spawn(&child, program.c_str(), &actions, nullptr, const_cast<char**>(argv), environ);
   ::posix_spawn_file_actions_destroy(&actions);
   if (error != 0) return system_error(program, "cannot be run", error);
   int status = 0;
@@ -51,7 +55,8 @@ Result<std::string> output_bare(const std::string& program, const char* mode) {
   pipe->write.reset();
   std::string text;
   char block[4096];
-  for (ssize_t got = 0; (got = ::read(pipe->read.get(), block, sizeof block)) > 0;) text.append(block, static_cast<size_t>(got));
+  for (ssize_t got = 0; (got = ::read(pipe->read.get(), block, sizeof block)) > 0;)
+    text.append(block, static_cast<size_t>(got));
   return text;
 }
 
@@ -91,11 +96,13 @@ std::map<std::string, double> read_costs(const std::string& text, std::vector<st
 }
 
 // The bare host is subject 0, tier i subject i + 1.
-Result<void> measure_start_up(const BenchOptions& options, const std::string& program, std::vector<BenchSubject>& subjects) {
+Result<void> measure_start_up(const BenchOptions& options, const std::string& program,
+                              std::vector<BenchSubject>& subjects) {
   std::vector<std::vector<double>> samples(subjects.size());
   constexpr int kWarmUp = 3;
   for (int round = -kWarmUp; round < options.runs; ++round) {
-    if (options.progress) options.progress(fmt::format("start-up, round {} of {}", std::max(round, 0) + 1, options.runs));
+    if (options.progress)
+      options.progress(fmt::format("start-up, round {} of {}", std::max(round, 0) + 1, options.runs));
     for (size_t i = 0; i < subjects.size(); ++i) {
       const auto start = Clock::now();
       auto done = i == 0 ? run_bare(program, "true", -1) : start_in(options.tiers[i - 1], program);
@@ -115,10 +122,12 @@ Result<void> measure_calls(const BenchOptions& options, const std::string& progr
   std::vector<std::map<std::string, std::vector<double>>> costs(report.subjects.size());
   std::vector<std::map<std::string, std::vector<double>>> ratios(report.subjects.size());
   for (int round = 0; round < kCallRounds; ++round) {
-    if (options.progress) options.progress(fmt::format("system calls, round {} of {}", round + 1, kCallRounds));
+    if (options.progress)
+      options.progress(fmt::format("system calls, round {} of {}", round + 1, kCallRounds));
     std::map<std::string, double> bare;
     for (size_t i = 0; i < report.subjects.size(); ++i) {
-      auto text = i == 0 ? output_bare(program, "syscalls") : output_in(options.tiers[i - 1], program, "syscalls");
+      auto text =
+          i == 0 ? output_bare(program, "syscalls") : output_in(options.tiers[i - 1], program, "syscalls");
       if (!text) return text.error();
       const auto round_costs = read_costs(*text, report.call_names);
       if (i == 0) bare = round_costs;
@@ -130,7 +139,8 @@ Result<void> measure_calls(const BenchOptions& options, const std::string& progr
   }
   for (size_t i = 0; i < report.subjects.size(); ++i)
     for (const std::string& name : report.call_names)
-      if (!costs[i][name].empty()) report.subjects[i].calls[name] = {percentile(costs[i][name], 50), percentile(ratios[i][name], 50)};
+      if (!costs[i][name].empty())
+        report.subjects[i].calls[name] = {percentile(costs[i][name], 50), percentile(ratios[i][name], 50)};
   return {};
 }
 

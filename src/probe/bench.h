@@ -1,5 +1,5 @@
-// What each tier costs: start-up, and system calls inside. Every round measures the bare host and all tiers one after
-// the other, so that what else the machine does hits all of them alike; what counts are the ratios.
+// What each tier costs: start-up, and system calls inside. Every round measures the bare host and all tiers
+// one after the other, so that what else the machine does hits all of them alike; what counts are the ratios.
 #pragma once
 
 #include <sandstone/result.h>
@@ -14,7 +14,7 @@ namespace sandstone::probe {
 
 struct BenchOptions {
   std::vector<Tier> tiers = {Tier::none, Tier::ns, Tier::landlock, Tier::full};
-  int runs = 100;   // of a static program that does nothing, for each tier
+  int runs = 100;  // of a static program that does nothing, for each tier
   std::function<void(const std::string&)> progress;
 };
 

@@ -20,7 +20,8 @@ TEST(BenchReport, ShowsEachSubjectBesideTheBareHost) {
   report.kernel = "Linux\x1b[2J";
   report.runs = 3;
   report.call_names = {"getppid"};
-  report.subjects = {{"bare", {500, 900, 1}, {{"getppid", {100, 1}}}}, {"full", {2000, 4000, 4}, {{"getppid", {105, 1.05}}}}};
+  report.subjects = {{"bare", {500, 900, 1}, {{"getppid", {100, 1}}}},
+                     {"full", {2000, 4000, 4}, {{"getppid", {105, 1.05}}}}};
   const std::string text = bench_text(report);
   EXPECT_NE(text.find("full          2.00 ms     4.00 ms        4.00"), std::string::npos) << text;
   EXPECT_NE(text.find("105.0 x  1.05"), std::string::npos) << text;

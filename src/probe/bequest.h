@@ -1,5 +1,5 @@
-// What the launcher has that a workload must not inherit: a secret in the environment, open files, a key in the
-// session keyring, a controlling terminal. All of it is planted in the process that starts the sandboxes.
+// What the launcher has that a workload must not inherit: a secret in the environment, open files, a key in
+// the session keyring, a controlling terminal. All of it is planted in the process that starts the sandboxes.
 #pragma once
 
 #include <map>

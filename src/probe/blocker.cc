@@ -7,7 +7,9 @@ namespace {
 
 using Kind = Experiment::Kind;
 
-bool contains(const WallSet& set, const std::string& wall) { return std::find(set.begin(), set.end(), wall) != set.end(); }
+bool contains(const WallSet& set, const std::string& wall) {
+  return std::find(set.begin(), set.end(), wall) != set.end();
+}
 
 const Attempt* attempt_in(const Experiment& experiment, const std::string& operation) {
   if (!experiment.run) return nullptr;
@@ -35,22 +37,28 @@ const Experiment* base_of(const WallSet& base, const std::vector<Experiment>& ex
   return bare;
 }
 
-// A wall stops an operation alone if the operation succeeds without it and is stopped with it, all else equal.
-bool stops_alone(const std::string& wall, const std::string& operation, const std::vector<Experiment>& experiments) {
+// A wall stops an operation alone if the operation succeeds without it and is stopped with it, all else
+// equal.
+bool stops_alone(const std::string& wall, const std::string& operation,
+                 const std::vector<Experiment>& experiments) {
   return std::any_of(experiments.begin(), experiments.end(), [&](const Experiment& experiment) {
-    if (experiment.kind != Kind::alone || experiment.wall != wall || !stopped_in(experiment, operation)) return false;
+    if (experiment.kind != Kind::alone || experiment.wall != wall || !stopped_in(experiment, operation))
+      return false;
     const Experiment* base = base_of(experiment.base, experiments);
     return base != nullptr && allowed_in(*base, operation);
   });
 }
 
-// Among what the search found: the fewest walls of the tier that stop the operation together, without `known`.
-WallSet found_together(const std::string& operation, const WallSet& tier_walls, const WallSet& known, const std::vector<Experiment>& experiments) {
+// Among what the search found: the fewest walls of the tier that stop the operation together, without
+// `known`.
+WallSet found_together(const std::string& operation, const WallSet& tier_walls, const WallSet& known,
+                       const std::vector<Experiment>& experiments) {
   WallSet best;
   for (const Experiment& experiment : experiments) {
     if (experiment.kind != Kind::search || !stopped_in(experiment, operation)) continue;
-    const bool fits = std::all_of(experiment.base.begin(), experiment.base.end(),
-                                  [&](const std::string& wall) { return contains(tier_walls, wall) && !contains(known, wall); });
+    const bool fits = std::all_of(
+        experiment.base.begin(), experiment.base.end(),
+        [&](const std::string& wall) { return contains(tier_walls, wall) && !contains(known, wall); });
     WallSet working;
     for (const std::string& wall : experiment.base)
       if (!contains(experiment.carriers, wall)) working.push_back(wall);
@@ -65,8 +73,10 @@ Control find_control(const std::string& operation, const std::vector<Experiment>
   const Experiment* best = nullptr;
   const Attempt* bare = nullptr;
   for (const Experiment& experiment : experiments) {
-    if (experiment.kind == Kind::tier && experiment.tier == Tier::none) bare = attempt_in(experiment, operation);
-    if (allowed_in(experiment, operation) && (best == nullptr || experiment.run->walls.size() < best->run->walls.size()))
+    if (experiment.kind == Kind::tier && experiment.tier == Tier::none)
+      bare = attempt_in(experiment, operation);
+    if (allowed_in(experiment, operation) &&
+        (best == nullptr || experiment.run->walls.size() < best->run->walls.size()))
       best = &experiment;
   }
   if (bare != nullptr && bare->allowed()) return {true, to_string(Tier::none), {}};
@@ -79,7 +89,8 @@ Control find_control(const std::string& operation, const std::vector<Experiment>
 const Experiment* find_base(const std::string& operation, const std::vector<Experiment>& experiments) {
   const Experiment* best = nullptr;
   for (const Experiment& experiment : experiments) {
-    const bool base = experiment.kind == Kind::base || (experiment.kind == Kind::tier && experiment.tier == Tier::none);
+    const bool base =
+        experiment.kind == Kind::base || (experiment.kind == Kind::tier && experiment.tier == Tier::none);
     if (!base || !allowed_in(experiment, operation)) continue;
     if (best == nullptr || experiment.base.size() < best->base.size()) best = &experiment;
   }
@@ -87,13 +98,15 @@ const Experiment* find_base(const std::string& operation, const std::vector<Expe
 }
 
 Blocker find_blocker(const std::string& operation, Tier tier, const std::vector<Experiment>& experiments) {
-  const auto whole = std::find_if(experiments.begin(), experiments.end(),
-                                  [&](const Experiment& e) { return e.kind == Kind::tier && e.tier == tier; });
+  const auto whole = std::find_if(experiments.begin(), experiments.end(), [&](const Experiment& e) {
+    return e.kind == Kind::tier && e.tier == tier;
+  });
   if (whole == experiments.end() || !stopped_in(*whole, operation)) return {};
   if (!find_control(operation, experiments).found) return {Blocker::Kind::no_control, {}, {}};
 
   // Without an ablation there is nothing to tell it from.
-  if (std::none_of(experiments.begin(), experiments.end(), [&](const Experiment& e) { return e.kind == Kind::without && e.tier == tier; }))
+  if (std::none_of(experiments.begin(), experiments.end(),
+                   [&](const Experiment& e) { return e.kind == Kind::without && e.tier == tier; }))
     return {};
 
   WallSet decisive;
@@ -103,18 +116,23 @@ Blocker find_blocker(const std::string& operation, Tier tier, const std::vector<
     const auto without = std::find_if(experiments.begin(), experiments.end(), [&](const Experiment& e) {
       return e.kind == Kind::without && e.tier == tier && e.wall == wall;
     });
-    const bool told = without != experiments.end() && (allowed_in(*without, operation) || stopped_in(*without, operation));
-    if (!told) not_separable.push_back(wall);
-    else if (allowed_in(*without, operation)) decisive.push_back(wall);
+    const bool told =
+        without != experiments.end() && (allowed_in(*without, operation) || stopped_in(*without, operation));
+    if (!told)
+      not_separable.push_back(wall);
+    else if (allowed_in(*without, operation))
+      decisive.push_back(wall);
     if (stops_alone(wall, operation, experiments)) alone.push_back(wall);
   }
   if (decisive.size() == 1) return {Blocker::Kind::decisive, decisive, {}};
   if (!decisive.empty()) return {Blocker::Kind::joint, decisive, {}};
   if (alone.size() > 1) return {Blocker::Kind::redundant, alone, {}};
   // One wall stops it alone. Had taking it away changed nothing, another combination would stop it as well.
-  if (alone.size() == 1 && contains(not_separable, alone[0])) return {Blocker::Kind::not_separable, alone, {}};
+  if (alone.size() == 1 && contains(not_separable, alone[0]))
+    return {Blocker::Kind::not_separable, alone, {}};
   const WallSet together = found_together(operation, whole->run->walls, alone, experiments);
-  if (alone.empty() && together.empty() && !not_separable.empty()) return {Blocker::Kind::not_separable, {}, {}};
+  if (alone.empty() && together.empty() && !not_separable.empty())
+    return {Blocker::Kind::not_separable, {}, {}};
   return {Blocker::Kind::combined, alone, together};
 }
 

@@ -19,21 +19,25 @@ namespace {
 
 constexpr int kPatienceMilliseconds = 10'000;
 
-Error lost() { return {"probe", "the canary on the host's side has ended", {}}; }
+Error lost() {
+  return {"probe", "the canary on the host's side has ended", {}};
+}
 
 }  // namespace
 
 Result<CanaryPlace> CanaryPlace::make() {
   CanaryPlace place;
   uint32_t number = 0;
-  if (::getrandom(&number, sizeof number, 0) != sizeof number) return system_error("probe", "no random numbers", errno);
+  if (::getrandom(&number, sizeof number, 0) != sizeof number)
+    return system_error("probe", "no random numbers", errno);
   place.nonce = fmt::format("{:08x}", number);
   // Not below the home: a root caller's sandbox, nobody on the host, must reach the shared folder in it.
   for (const char* folder : {"/var/tmp", "/tmp"}) {
     place.base = fmt::format("{}/sandstone-probe-{}", folder, place.nonce);
     if (::mkdir(place.base.c_str(), 0755) == 0 && ::chmod(place.base.c_str(), 0755) == 0) return place;
   }
-  return system_error("probe", fmt::format("cannot make '{}'", place.base), errno, "/var/tmp or /tmp must be writable");
+  return system_error("probe", fmt::format("cannot make '{}'", place.base), errno,
+                      "/var/tmp or /tmp must be writable");
 }
 
 void CanaryPlace::sweep() const {
@@ -51,7 +55,12 @@ Result<Canary> Canary::start(const std::string& program, const CanaryPlace& plac
   auto replies = make_pipe();
   if (!orders || !replies) return !orders ? orders.error() : replies.error();
   const std::string secret = "SANDSTONE_CANARY_SECRET=" + probe_program::make_secret();
-  const char* argv[] = {program.c_str(), "canary", place.base.c_str(), place.nonce.c_str(), own_namespaces ? "sheltered" : nullptr, nullptr};
+  const char* argv[] = {program.c_str(),
+                        "canary",
+                        place.base.c_str(),
+                        place.nonce.c_str(),
+                        own_namespaces ? "sheltered" : nullptr,
+                        nullptr};
   const char* environment[] = {secret.c_str(), nullptr};
   Canary canary;
   canary.pid_ = ::fork();
@@ -95,7 +104,8 @@ Result<std::set<std::string>> Canary::answers() {
     const size_t end = buffer_.find('\n');
     if (end == std::string::npos) {
       pollfd wait{from_.get(), POLLIN, 0};
-      if (::poll(&wait, 1, kPatienceMilliseconds) == 0) return Error{"probe", "the canary on the host's side does not answer", {}};
+      if (::poll(&wait, 1, kPatienceMilliseconds) == 0)
+        return Error{"probe", "the canary on the host's side does not answer", {}};
       char block[4096];
       const ssize_t got = ::read(from_.get(), block, sizeof block);
       if (got < 0 && errno == EINTR) continue;

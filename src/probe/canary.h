@@ -1,5 +1,5 @@
-// Canary: the host's side of the experiments, a process that has everything worth stealing and notices what reached
-// it. The program that it runs, and what it plants, are in program/canary.h.
+// Canary: the host's side of the experiments, a process that has everything worth stealing and notices what
+// reached it. The program that it runs, and what it plants, are in program/canary.h.
 #pragma once
 
 #include <sandstone/result.h>
@@ -31,13 +31,13 @@ class Canary {
 
   [[nodiscard]] const std::map<std::string, std::string>& parameters() const { return parameters_; }
 
-  Result<void> reset();                        // before a run: plants everything afresh
-  Result<std::set<std::string>> inspect();     // after a run: the operations that reached it
+  Result<void> reset();                     // before a run: plants everything afresh
+  Result<std::set<std::string>> inspect();  // after a run: the operations that reached it
 
  private:
   Canary() = default;
   Result<void> order(const std::string& text);
-  Result<std::set<std::string>> answers();     // up to "ready"
+  Result<std::set<std::string>> answers();  // up to "ready"
 
   pid_t pid_ = -1;
   Fd to_;

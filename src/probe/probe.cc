@@ -22,7 +22,8 @@ std::string now_utc() {
   return text;
 }
 
-Result<Report> experiment(const Options& options, const std::string& program, const CanaryPlace& place, const Shelter& shelter) {
+Result<Report> experiment(const Options& options, const std::string& program, const CanaryPlace& place,
+                          const Shelter& shelter) {
   auto operations = list_operations(program);
   if (!operations) return operations.error();
   auto canary = Canary::start(program, place, shelter.own_namespaces);

@@ -1,5 +1,5 @@
-// The probe: tries a couple of hundred things that hostile code would try, behind every wall and combination of
-// walls that tells something, and reports what each wall stops.
+// The probe: tries a couple of hundred things that hostile code would try, behind every wall and combination
+// of walls that tells something, and reports what each wall stops.
 #pragma once
 
 #include <functional>

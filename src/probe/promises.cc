@@ -3,9 +3,9 @@
 namespace sandstone::probe {
 namespace {
 
-// What is missing here is allowed on purpose, and reported all the same: a socket in a folder that was shared, the
-// time of boot, memory policy and dumpability of the workload's own, and what the caller's own resource limits allow
-// (real-time priority, negative nice, locked memory).
+// What is missing here is allowed on purpose, and reported all the same: a socket in a folder that was
+// shared, the time of boot, memory policy and dumpability of the workload's own, and what the caller's own
+// resource limits allow (real-time priority, negative nice, locked memory).
 constexpr Promise kPromises[] = {
     // host files
     {"read-passwd", Tier::ns},
@@ -207,7 +207,9 @@ constexpr Promise kPromises[] = {
 
 }  // namespace
 
-std::span<const Promise> promises() { return kPromises; }
+std::span<const Promise> promises() {
+  return kPromises;
+}
 
 std::optional<Tier> promise_for(const std::string& operation) {
   for (const Promise& promise : kPromises)

@@ -1,4 +1,5 @@
-// What each tier promises to stop. The probe exits non-zero if one of these is broken; docs/security.md quotes them.
+// What each tier promises to stop. The probe exits non-zero if one of these is broken; docs/security.md
+// quotes them.
 #pragma once
 
 #include <sandstone/run_spec.h>

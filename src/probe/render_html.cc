@@ -11,13 +11,16 @@ void put(std::string& page, std::string_view place, std::string_view content) {
   if (at != std::string::npos) page.replace(at, place.size(), content);
 }
 
-// Inside a script element nothing may look like its end, or like markup: JSON can write every '<' as an escape.
+// Inside a script element nothing may look like its end, or like markup: JSON can write every '<' as an
+// escape.
 std::string without_markup(const std::string& json) {
   std::string text;
   text.reserve(json.size());
   for (const char c : json) {
-    if (c == '<') text += "\\u003c";
-    else text += c;
+    if (c == '<')
+      text += "\\u003c";
+    else
+      text += c;
   }
   return text;
 }

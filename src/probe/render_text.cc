@@ -17,7 +17,8 @@ enum class Tone : uint8_t { plain, good, open, bad, faint, strong };
 class Printer {
  public:
   Printer(const Report& report, const TextOptions& options) : report_(report), options_(options) {
-    const size_t walled = static_cast<size_t>(std::count_if(report.tiers.begin(), report.tiers.end(), [](Tier t) { return t != Tier::none; }));
+    const size_t walled = static_cast<size_t>(
+        std::count_if(report.tiers.begin(), report.tiers.end(), [](Tier t) { return t != Tier::none; }));
     const size_t bare = report.tiers.size() - walled;
     const size_t left = options.columns - std::min(options.columns, 2 + kNameWidth + bare * kBareWidth);
     column_ = walled == 0 ? 0 : std::max(left / walled, kResultWidth + 8);
@@ -39,15 +40,19 @@ class Printer {
 
  private:
   void head() {
-    text_ += fmt::format("{} operations on {} {}, caller uid {}, workload uid {} (the strongest attacker), {} runs\n",
-                         report_.rows.size(), escape_for_terminal(report_.kernel), escape_for_terminal(report_.machine), report_.caller_uid,
-                         report_.workload_uid, std::count_if(report_.experiments.begin(), report_.experiments.end(), [](const Experiment& e) { return e.run.has_value(); }));
+    text_ += fmt::format(
+        "{} operations on {} {}, caller uid {}, workload uid {} (the strongest attacker), {} runs\n",
+        report_.rows.size(), escape_for_terminal(report_.kernel), escape_for_terminal(report_.machine),
+        report_.caller_uid, report_.workload_uid,
+        std::count_if(report_.experiments.begin(), report_.experiments.end(),
+                      [](const Experiment& e) { return e.run.has_value(); }));
   }
 
   void heading(const std::string& area) {
     text_ += '\n';
     put(fmt::format("{:<{}}", escape_for_terminal(area), kNameWidth + 2), Tone::strong);
-    for (const Tier tier : report_.tiers) put(fmt::format("{:<{}}", to_string(tier), width(tier)), Tone::faint);
+    for (const Tier tier : report_.tiers)
+      put(fmt::format("{:<{}}", to_string(tier), width(tier)), Tone::faint);
     end_line();
   }
 
@@ -67,9 +72,12 @@ class Printer {
     if (broken) word = "ALLOWED !";
     const bool bare = tier == Tier::none;
     Tone tone = Tone::faint;
-    if (broken) tone = Tone::bad;
-    else if (cell.attempt.allowed()) tone = bare ? Tone::plain : Tone::open;
-    else if (cell.attempt.stopped() && row.control.found) tone = Tone::good;
+    if (broken)
+      tone = Tone::bad;
+    else if (cell.attempt.allowed())
+      tone = bare ? Tone::plain : Tone::open;
+    else if (cell.attempt.stopped() && row.control.found)
+      tone = Tone::good;
     const size_t result = bare ? kBareWidth - 1 : kResultWidth;
     put(fmt::format("{:<{}.{}} ", word, result, result), tone);
     if (bare) return;
@@ -78,7 +86,11 @@ class Printer {
   }
 
   static std::string brief(const std::string& wall) {
-    static const std::map<std::string, std::string> kBrief = {{"capabilities", "caps"}, {"no-new-privs", "nnp"}, {"environment", "env"}, {"descriptors", "fds"}, {"proc-mask", "mask"}};
+    static const std::map<std::string, std::string> kBrief = {{"capabilities", "caps"},
+                                                              {"no-new-privs", "nnp"},
+                                                              {"environment", "env"},
+                                                              {"descriptors", "fds"},
+                                                              {"proc-mask", "mask"}};
     const auto found = kBrief.find(wall);
     return found == kBrief.end() ? wall : found->second;
   }
@@ -94,9 +106,12 @@ class Printer {
     std::string text = blocker.text();
     if (text.size() <= space) return text;
     std::vector<std::string> terms;  // each of them is enough
-    if (blocker.kind == Blocker::Kind::joint) terms.push_back(join(blocker.walls, "&"));
-    else for (const std::string& wall : blocker.walls) terms.push_back(brief(wall));
-    if (blocker.kind == Blocker::Kind::combined) terms.push_back(blocker.together.empty() ? "several" : join(blocker.together, "&"));
+    if (blocker.kind == Blocker::Kind::joint)
+      terms.push_back(join(blocker.walls, "&"));
+    else
+      for (const std::string& wall : blocker.walls) terms.push_back(brief(wall));
+    if (blocker.kind == Blocker::Kind::combined)
+      terms.push_back(blocker.together.empty() ? "several" : join(blocker.together, "&"));
     for (size_t keep = terms.size(); keep > 0; --keep) {
       std::string candidate = join({terms.begin(), terms.begin() + static_cast<ptrdiff_t>(keep)}, "+");
       if (keep < terms.size()) candidate += fmt::format("+{}", terms.size() - keep);
@@ -110,7 +125,8 @@ class Printer {
     for (const Tier tier : report_.tiers) {
       const Summary s = summarise(report_, tier);
       put(fmt::format("{:<9}", to_string(tier)), Tone::strong);
-      text_ += fmt::format("{:>4} stopped  {:>4} allowed  {:>4} without control", s.stopped, s.allowed, s.no_control);
+      text_ += fmt::format("{:>4} stopped  {:>4} allowed  {:>4} without control", s.stopped, s.allowed,
+                           s.no_control);
       if (s.promised != 0) {
         text_ += fmt::format("  {:>4} promised: {} kept", s.promised, s.kept);
         if (s.untried != 0) text_ += fmt::format(", {} cannot be tried here", s.untried);
@@ -119,19 +135,25 @@ class Printer {
       end_line();
     }
     text_ +=
-        "\nwhat stopped it   a: taking the wall a away lets it through   a & b: taking either does   a + b: each stops it alone\n"
-        "                  a*: a does, but this caller cannot take it away alone to make sure    +2: and two more\n"
-        "                  caps, env, fds, mask, nnp: capabilities, environment, descriptors, proc-mask, no-new-privs\n"
+        "\nwhat stopped it   a: taking the wall a away lets it through   a & b: taking either does   a + b: "
+        "each stops it alone\n"
+        "                  a*: a does, but this caller cannot take it away alone to make sure    +2: and two "
+        "more\n"
+        "                  caps, env, fds, mask, nnp: capabilities, environment, descriptors, proc-mask, "
+        "no-new-privs\n"
         "no control        it succeeds in no run on this host, so that its failure proves nothing\n"
-        "no effect         nothing refused it, but what it reached was the sandbox's own    -: cannot be tried here\n";
+        "no effect         nothing refused it, but what it reached was the sandbox's own    -: cannot be "
+        "tried here\n";
   }
 
   [[nodiscard]] size_t width(Tier tier) const { return tier == Tier::none ? kBareWidth : column_; }
 
   void put(const std::string& piece, Tone tone) {
     constexpr const char* kCodes[] = {"", "\x1b[32m", "\x1b[33m", "\x1b[1;37;41m", "\x1b[2m", "\x1b[1m"};
-    if (!options_.colour || tone == Tone::plain) text_ += piece;
-    else text_ += kCodes[static_cast<size_t>(tone)] + piece + "\x1b[0m";
+    if (!options_.colour || tone == Tone::plain)
+      text_ += piece;
+    else
+      text_ += kCodes[static_cast<size_t>(tone)] + piece + "\x1b[0m";
   }
 
   void end_line() {
@@ -148,6 +170,8 @@ class Printer {
 
 }  // namespace
 
-std::string render_text(const Report& report, const TextOptions& options) { return Printer(report, options).print(); }
+std::string render_text(const Report& report, const TextOptions& options) {
+  return Printer(report, options).print();
+}
 
 }  // namespace sandstone::probe

@@ -10,43 +10,58 @@ namespace sandstone::probe {
 
 std::string Attempt::word() const {
   switch (kind) {
-    case Kind::allowed: return "allowed";
+    case Kind::allowed:
+      return "allowed";
     case Kind::refused: {
       const char* name = ::strerrorname_np(number);
       return name != nullptr ? name : fmt::format("errno {}", number);
     }
-    case Kind::without_effect: return "no effect";
+    case Kind::without_effect:
+      return "no effect";
     case Kind::signaled: {
       const char* name = ::sigabbrev_np(number);
       return name != nullptr ? fmt::format("SIG{}", name) : fmt::format("signal {}", number);
     }
-    case Kind::timed_out: return "timeout";
-    case Kind::not_applicable: return "not applicable";
+    case Kind::timed_out:
+      return "timeout";
+    case Kind::not_applicable:
+      return "not applicable";
   }
   return {};
 }
 
 std::string Experiment::label() const {
   switch (kind) {
-    case Kind::tier: return to_string(tier);
-    case Kind::without: return fmt::format("{} without {}", to_string(tier), wall);
-    case Kind::alone: return base.empty() ? fmt::format("{} alone", wall) : fmt::format("{} with {}", wall, fmt::join(base, " and "));
+    case Kind::tier:
+      return to_string(tier);
+    case Kind::without:
+      return fmt::format("{} without {}", to_string(tier), wall);
+    case Kind::alone:
+      return base.empty() ? fmt::format("{} alone", wall)
+                          : fmt::format("{} with {}", wall, fmt::join(base, " and "));
     case Kind::base:
-    case Kind::search: return base.empty() ? "no wall at all" : fmt::format("only {}", fmt::join(base, " and "));
+    case Kind::search:
+      return base.empty() ? "no wall at all" : fmt::format("only {}", fmt::join(base, " and "));
   }
   return {};
 }
 
 std::string Blocker::text() const {
   switch (kind) {
-    case Kind::none: return {};
-    case Kind::no_control: return "no control";
+    case Kind::none:
+      return {};
+    case Kind::no_control:
+      return "no control";
     case Kind::decisive:
-    case Kind::joint: return fmt::format("{}", fmt::join(walls, " & "));
-    case Kind::redundant: return fmt::format("{}", fmt::join(walls, " + "));
-    case Kind::not_separable: return walls.empty() ? "not separable" : walls.front() + "*";
+    case Kind::joint:
+      return fmt::format("{}", fmt::join(walls, " & "));
+    case Kind::redundant:
+      return fmt::format("{}", fmt::join(walls, " + "));
+    case Kind::not_separable:
+      return walls.empty() ? "not separable" : walls.front() + "*";
     case Kind::combined: {
-      const std::string rest = together.empty() ? "several together" : fmt::format("{}", fmt::join(together, " & "));
+      const std::string rest =
+          together.empty() ? "several together" : fmt::format("{}", fmt::join(together, " & "));
       return walls.empty() ? rest : fmt::format("{} + {}", fmt::join(walls, " + "), rest);
     }
   }
@@ -61,7 +76,8 @@ bool Row::promise_broken(Tier tier) const {
 size_t Report::broken_promises() const {
   size_t count = 0;
   for (const Row& row : rows)
-    count += static_cast<size_t>(std::count_if(tiers.begin(), tiers.end(), [&](Tier tier) { return row.promise_broken(tier); }));
+    count += static_cast<size_t>(
+        std::count_if(tiers.begin(), tiers.end(), [&](Tier tier) { return row.promise_broken(tier); }));
   return count;
 }
 

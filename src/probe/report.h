@@ -1,5 +1,6 @@
-// What a probe found: which operations were tried, behind which walls, with what result, and which wall it was that
-// stopped each. Plain data; the renderers (render.h) and the JSON form (report_json.cc) look at nothing else.
+// What a probe found: which operations were tried, behind which walls, with what result, and which wall it
+// was that stopped each. Plain data; the renderers (render.h) and the JSON form (report_json.cc) look at
+// nothing else.
 #pragma once
 
 #include <sandstone/result.h>
@@ -30,7 +31,8 @@ struct Attempt {
 
   [[nodiscard]] bool allowed() const { return kind == Kind::allowed; }
   [[nodiscard]] bool stopped() const { return !allowed() && kind != Kind::not_applicable; }
-  [[nodiscard]] std::string word() const;  // "allowed", "EPERM", "SIGSYS", "no effect", "timeout", "not applicable"
+  [[nodiscard]] std::string word()
+      const;  // "allowed", "EPERM", "SIGSYS", "no effect", "timeout", "not applicable"
 };
 
 // Every operation once, behind one set of walls.
@@ -100,7 +102,8 @@ struct Row {
   std::optional<Tier> promised;  // the lowest tier that promises to stop it
   Control control;
   std::map<Tier, Cell> cells;
-  std::vector<std::string> trials;  // Attempt::word() in each of Report::experiments; empty if that has no run
+  std::vector<std::string>
+      trials;  // Attempt::word() in each of Report::experiments; empty if that has no run
 
   [[nodiscard]] bool promise_broken(Tier tier) const;
 };
@@ -120,7 +123,8 @@ struct Report {
 };
 
 struct Summary {
-  size_t operations = 0, allowed = 0, stopped = 0, no_control = 0, promised = 0, kept = 0, broken = 0, untried = 0;
+  size_t operations = 0, allowed = 0, stopped = 0, no_control = 0, promised = 0, kept = 0, broken = 0,
+         untried = 0;
 };
 
 // `kept`: promised, with a control, and stopped. `untried`: promised, but without a control on this host.

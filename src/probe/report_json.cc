@@ -9,8 +9,10 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr const char* kAttemptKinds[] = {"allowed", "refused", "without-effect", "signaled", "timed-out", "not-applicable"};
-constexpr const char* kBlockerKinds[] = {"none", "no-control", "decisive", "joint", "redundant", "not-separable", "combined"};
+constexpr const char* kAttemptKinds[] = {"allowed",  "refused",   "without-effect",
+                                         "signaled", "timed-out", "not-applicable"};
+constexpr const char* kBlockerKinds[] = {"none",      "no-control",    "decisive", "joint",
+                                         "redundant", "not-separable", "combined"};
 constexpr const char* kExperimentKinds[] = {"tier", "without", "alone", "base", "search"};
 
 template <typename Kind, size_t N>
@@ -32,12 +34,15 @@ Tier tier_of(const std::string& text) {
 
 Json json_of(const Experiment& experiment) {
   Json json{{"label", experiment.label()}, {"kind", name_of(experiment.kind, kExperimentKinds)}};
-  if (experiment.kind == Experiment::Kind::tier || experiment.kind == Experiment::Kind::without) json["tier"] = to_string(experiment.tier);
+  if (experiment.kind == Experiment::Kind::tier || experiment.kind == Experiment::Kind::without)
+    json["tier"] = to_string(experiment.tier);
   if (!experiment.wall.empty()) json["wall"] = experiment.wall;
   if (!experiment.base.empty()) json["base"] = experiment.base;
   if (!experiment.carriers.empty()) json["carriers"] = experiment.carriers;
-  if (experiment.run) json["walls"] = experiment.run->walls;
-  else json["not_run"] = experiment.why_not;
+  if (experiment.run)
+    json["walls"] = experiment.run->walls;
+  else
+    json["not_run"] = experiment.why_not;
   return json;
 }
 
@@ -67,18 +72,23 @@ Json json_of(const Row& row, Tier tier, const Cell& cell) {
 
 Cell cell_of(const Json& json) {
   Cell cell;
-  cell.attempt = {kind_of<Attempt::Kind>(json.at("kind"), kAttemptKinds), json.value("number", 0), json.value("detail", "")};
-  cell.blocker = {kind_of<Blocker::Kind>(json.at("blocker").at("kind"), kBlockerKinds), json.at("blocker").at("walls").get<WallSet>(),
+  cell.attempt = {kind_of<Attempt::Kind>(json.at("kind"), kAttemptKinds), json.value("number", 0),
+                  json.value("detail", "")};
+  cell.blocker = {kind_of<Blocker::Kind>(json.at("blocker").at("kind"), kBlockerKinds),
+                  json.at("blocker").at("walls").get<WallSet>(),
                   json.at("blocker").value("together", WallSet{})};
   return cell;
 }
 
 Json json_of(const Row& row) {
-  Json json{{"name", row.operation.name}, {"area", row.operation.area}, {"description", row.operation.description}};
+  Json json{
+      {"name", row.operation.name}, {"area", row.operation.area}, {"description", row.operation.description}};
   json["promised_from"] = row.promised ? Json(to_string(*row.promised)) : Json(nullptr);
   json["control"] = {{"found", row.control.found}};
-  if (row.control.found) json["control"]["where"] = row.control.where;
-  else json["control"]["reason"] = row.control.reason;
+  if (row.control.found)
+    json["control"]["where"] = row.control.where;
+  else
+    json["control"]["reason"] = row.control.reason;
   json["tiers"] = Json::object();
   for (const auto& [tier, cell] : row.cells) json["tiers"][to_string(tier)] = json_of(row, tier, cell);
   json["trials"] = row.trials;
@@ -97,15 +107,17 @@ Row row_of(const Json& json) {
 }
 
 Json json_of(const Summary& s) {
-  return {{"operations", s.operations}, {"allowed", s.allowed}, {"stopped", s.stopped}, {"no_control", s.no_control},
-          {"promised", s.promised},     {"kept", s.kept},       {"broken", s.broken},   {"untried", s.untried}};
+  return {{"operations", s.operations}, {"allowed", s.allowed},   {"stopped", s.stopped},
+          {"no_control", s.no_control}, {"promised", s.promised}, {"kept", s.kept},
+          {"broken", s.broken},         {"untried", s.untried}};
 }
 
 }  // namespace
 
 std::string to_json(const Report& report) {
-  Json json{{"sandstone", report.version},   {"kernel", report.kernel},         {"machine", report.machine},
-            {"caller_uid", report.caller_uid}, {"workload_uid", report.workload_uid}, {"started", report.started}};
+  Json json{{"sandstone", report.version},         {"kernel", report.kernel},
+            {"machine", report.machine},           {"caller_uid", report.caller_uid},
+            {"workload_uid", report.workload_uid}, {"started", report.started}};
   for (const Tier tier : report.tiers) json["tiers"].push_back(to_string(tier));
   for (const Tier tier : report.tiers) json["summary"][to_string(tier)] = json_of(summarise(report, tier));
   json["broken_promises"] = report.broken_promises();
@@ -128,7 +140,8 @@ Result<Report> from_json(const std::string& text) try {
   report.started = json.at("started");
   for (const auto& tier : json.at("tiers")) report.tiers.push_back(tier_of(tier));
   for (const auto& row : json.at("operations")) report.rows.push_back(row_of(row));
-  for (const auto& experiment : json.at("experiments")) report.experiments.push_back(experiment_of(experiment));
+  for (const auto& experiment : json.at("experiments"))
+    report.experiments.push_back(experiment_of(experiment));
   return report;
 } catch (const std::exception& problem) {
   return Error{"probe report", problem.what(), "give a file that `sandstone probe --json` wrote"};

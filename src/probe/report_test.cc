@@ -37,7 +37,8 @@ Report sample() {
   kept.promised = Tier::full;
   kept.control = {true, "none", {}};
   kept.cells[Tier::none] = {{Attempt::Kind::allowed, 0, "has it"}, {}};
-  kept.cells[Tier::full] = {{Attempt::Kind::refused, EPERM, "bpf"}, {Blocker::Kind::combined, {"user"}, {"pid", "root"}}};
+  kept.cells[Tier::full] = {{Attempt::Kind::refused, EPERM, "bpf"},
+                            {Blocker::Kind::combined, {"user"}, {"pid", "root"}}};
   kept.trials = {"allowed", "EPERM", ""};
   Row broken = kept;
   broken.operation.name = "int80";
@@ -90,7 +91,8 @@ TEST(ReportJson, ComesBackAsItWas) {
 }
 
 TEST(ReportJson, RefusesWhatIsNoReport) {
-  for (const char* text : {"", "[]", "{}", "{\"sandstone\": 1}", "not json"}) EXPECT_FALSE(from_json(text).ok()) << text;
+  for (const char* text : {"", "[]", "{}", "{\"sandstone\": 1}", "not json"})
+    EXPECT_FALSE(from_json(text).ok()) << text;
   std::string text = to_json(sample());
   text.replace(text.find("\"combined\""), 10, "\"magic\"");
   EXPECT_FALSE(from_json(text).ok());
@@ -102,7 +104,8 @@ TEST(RenderText, KeepsTo120ColumnsAndNamesTheBlocker) {
   EXPECT_NE(text.find("user + pid & root"), std::string::npos);
   EXPECT_NE(text.find("ALLOWED !"), std::string::npos) << "a broken promise";
   EXPECT_EQ(text.find('\x1b'), std::string::npos) << "colour was not asked for";
-  for (size_t begin = 0, end = 0; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1) EXPECT_LE(end - begin, 120U);
+  for (size_t begin = 0, end = 0; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1)
+    EXPECT_LE(end - begin, 120U);
 }
 
 TEST(RenderText, EscapesWhatADescriptionCouldHide) {
@@ -112,7 +115,8 @@ TEST(RenderText, EscapesWhatADescriptionCouldHide) {
 }
 
 TEST(ReadAttempts, BelievesAClaimOnlyIfTheCanarySawIt) {
-  const std::string output = "kill\tclaimed\t0\tsent\nkill-all\tclaimed\t0\tsent\nbpf\terrno\t1\tbpf(x)\nint80\tsignal\t31\t\nend\n";
+  const std::string output =
+      "kill\tclaimed\t0\tsent\nkill-all\tclaimed\t0\tsent\nbpf\terrno\t1\tbpf(x)\nint80\tsignal\t31\t\nend\n";
   auto attempts = read_attempts(output, {"kill"});
   ASSERT_TRUE(attempts.ok());
   EXPECT_EQ(attempts->at("kill").word(), "allowed");
@@ -131,7 +135,8 @@ TEST(ReadAttempts, RefusesOutputThatIsCutShortOrForged) {
 
 TEST(Promises, AreAtLeastSixtyForTheTierFullAndEachIsMadeOnce) {
   std::set<std::string> names;
-  for (const Promise& promise : promises()) EXPECT_TRUE(names.insert(promise.operation).second) << promise.operation;
+  for (const Promise& promise : promises())
+    EXPECT_TRUE(names.insert(promise.operation).second) << promise.operation;
   EXPECT_GE(names.size(), 60U);
   EXPECT_EQ(promise_for("read-home-secret"), Tier::ns);
   EXPECT_EQ(promise_for("mount-tmpfs"), Tier::landlock);

@@ -37,11 +37,14 @@ std::optional<Kind> kind_of(const std::string& word) {
   return found == kKinds.end() ? std::nullopt : std::optional(found->second);
 }
 
-bool has(const WallSet& walls, const std::string& wall) { return std::find(walls.begin(), walls.end(), wall) != walls.end(); }
+bool has(const WallSet& walls, const std::string& wall) {
+  return std::find(walls.begin(), walls.end(), wall) != walls.end();
+}
 
 }  // namespace
 
-Result<std::map<std::string, Attempt>> read_attempts(const std::string& output, const std::set<std::string>& seen) {
+Result<std::map<std::string, Attempt>> read_attempts(const std::string& output,
+                                                     const std::set<std::string>& seen) {
   std::map<std::string, Attempt> attempts;
   std::istringstream lines(output);
   bool complete = false;
@@ -53,10 +56,12 @@ Result<std::map<std::string, Attempt>> read_attempts(const std::string& output, 
     const auto fields = split(line, 4);
     if (fields.size() != 4) return Error{"probe program", "a line of its output makes no sense", {}};
     // A claim counts only if the canary saw the thing happen.
-    const std::string word = fields[1] != "claimed" ? fields[1] : seen.count(fields[0]) != 0 ? "allowed" : "no-effect";
+    const std::string word = fields[1] != "claimed"       ? fields[1]
+                             : seen.count(fields[0]) != 0 ? "allowed"
+                                                          : "no-effect";
     const auto kind = kind_of(word);
     if (!kind) return Error{"probe program", "an unknown result in its output", {}};
-    attempts[fields[0]] = {*kind, std::atoi(fields[2].c_str()), fields[3]};
+    attempts[fields[0]] = {*kind, static_cast<int>(std::strtol(fields[2].c_str(), nullptr, 10)), fields[3]};
   }
   if (!complete) return Error{"probe program", "it ended before it had tried everything", {}};
   return attempts;
@@ -88,7 +93,8 @@ Result<Run> SandboxRunner::run(Tier tier) {
 Result<Run> SandboxRunner::run(const WallSet& walls) {
   RunSpec spec = RunSpec::command(command());
   spec.walls = walls;
-  // At the same path inside and outside, so that the program is found whether or not there is a view of its own.
+  // At the same path inside and outside, so that the program is found whether or not there is a view of its
+  // own.
   spec.with_bind(parameter("shared"), parameter("shared"), Access::read_only);
   if (has(walls, "user")) spec.user = User{workload_uid(), workload_uid()};
   return run(std::move(spec));
@@ -104,7 +110,8 @@ Result<Run> SandboxRunner::run(RunSpec spec) {
   auto seen = canary_.inspect();
   if (!seen) return seen.error();
   if (!outcome.error.what.empty()) return outcome.error;
-  if (outcome.cause != Cause::exited) return Error{"probe program", fmt::format("it was ended: {}", to_string(outcome.cause)), {}};
+  if (outcome.cause != Cause::exited)
+    return Error{"probe program", fmt::format("it was ended: {}", to_string(outcome.cause)), {}};
   auto attempts = read_attempts(output, *seen);
   if (!attempts) return attempts.error();
   return Run{outcome.walls, std::move(*attempts)};
@@ -123,12 +130,14 @@ Result<std::vector<Operation>> list_operations(const std::string& program) {
   pipe->write.reset();
   std::string output;
   std::array<char, 4096> block{};
-  for (ssize_t got = 0; (got = ::read(pipe->read.get(), block.data(), block.size())) > 0;) output.append(block.data(), static_cast<size_t>(got));
+  for (ssize_t got = 0; (got = ::read(pipe->read.get(), block.data(), block.size())) > 0;)
+    output.append(block.data(), static_cast<size_t>(got));
   ::waitpid(child, nullptr, 0);
   std::vector<Operation> operations;
   std::istringstream lines(output);
   for (std::string line; std::getline(lines, line);)
-    if (auto fields = split(line, 3); fields.size() == 3) operations.push_back({fields[0], fields[1], fields[2]});
+    if (auto fields = split(line, 3); fields.size() == 3)
+      operations.push_back({fields[0], fields[1], fields[2]});
   if (operations.empty()) return Error{program, "cannot be run", "install sandstone-probe beside sandstone"};
   return operations;
 }
@@ -138,9 +147,11 @@ Result<std::string> find_program() {
   const ssize_t size = ::readlink("/proc/self/exe", self.data(), self.size() - 1);
   const std::string path(self.data(), size > 0 ? static_cast<size_t>(size) : 0);
   const std::string folder = path.substr(0, path.rfind('/'));
-  for (const std::string& candidate : {folder + "/sandstone-probe", folder + "/../libexec/sandstone/sandstone-probe"})
+  for (const std::string& candidate :
+       {folder + "/sandstone-probe", folder + "/../libexec/sandstone/sandstone-probe"})
     if (::access(candidate.c_str(), X_OK) == 0) return candidate;
-  return Error{"probe", "the program sandstone-probe is missing", fmt::format("install it at {}/../libexec/sandstone/", folder)};
+  return Error{"probe", "the program sandstone-probe is missing",
+               fmt::format("install it at {}/../libexec/sandstone/", folder)};
 }
 
 }  // namespace sandstone::probe

@@ -30,7 +30,8 @@ class SandboxRunner final : public Runner {
 };
 
 // The program's output, judged with what the canary saw. Refuses output that is cut short.
-Result<std::map<std::string, Attempt>> read_attempts(const std::string& output, const std::set<std::string>& seen);
+Result<std::map<std::string, Attempt>> read_attempts(const std::string& output,
+                                                     const std::set<std::string>& seen);
 
 // The operations, as the program lists them.
 Result<std::vector<Operation>> list_operations(const std::string& program);

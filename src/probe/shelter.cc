@@ -32,8 +32,10 @@ Result<std::string> unpack(const std::string& data) {
   if (data[0] == kValue) return data.substr(1);
   const size_t first = data.find(kSeparator);
   const size_t second = data.find(kSeparator, first + 1);
-  if (first == std::string::npos || second == std::string::npos) return Error{"probe", "an experiment failed", {}};
-  return Error{data.substr(1, first - 1), data.substr(first + 1, second - first - 1), data.substr(second + 1)};
+  if (first == std::string::npos || second == std::string::npos)
+    return Error{"probe", "an experiment failed", {}};
+  return Error{data.substr(1, first - 1), data.substr(first + 1, second - first - 1),
+               data.substr(second + 1)};
 }
 
 void write_all(int fd, const std::string& data) {
@@ -60,7 +62,8 @@ int wait_for(pid_t child) {
   }
 }
 
-[[noreturn]] void run_body(const std::function<Result<std::string>(const Shelter&)>& body, const Shelter& shelter, int out) {
+[[noreturn]] void run_body(const std::function<Result<std::string>(const Shelter&)>& body,
+                           const Shelter& shelter, int out) {
   ::setsid();
   write_all(out, pack(body(shelter)));
   ::_exit(0);
@@ -68,7 +71,8 @@ int wait_for(pid_t child) {
 
 // The pid namespace's process 1. When it ends, the kernel ends everything in there.
 [[noreturn]] void run_first(const std::function<Result<std::string>(const Shelter&)>& body, int out) {
-  // The numbers in /proc must be those of this pid namespace; the mount is seen in this mount namespace alone.
+  // The numbers in /proc must be those of this pid namespace; the mount is seen in this mount namespace
+  // alone.
   if (::mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) != 0) ::_exit(1);
   const pid_t parent = ::getpid();
   const pid_t child = ::fork();
@@ -82,7 +86,8 @@ int wait_for(pid_t child) {
 
 [[noreturn]] void run_keeper(const std::function<Result<std::string>(const Shelter&)>& body, int out) {
   // Private before anything is mounted: a shared mount would carry every later mount to the host.
-  const bool own = ::geteuid() == 0 && ::unshare(CLONE_NEWNS) == 0 && ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+  const bool own = ::geteuid() == 0 && ::unshare(CLONE_NEWNS) == 0 &&
+                   ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
                    ::unshare(CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC) == 0;
   if (!own) run_body(body, {false}, out);
   const pid_t parent = ::getpid();
@@ -108,15 +113,19 @@ void on_signal(int signal) {
 Interruption::Interruption() {
   caught_signal = 0;
   process_to_end = 0;
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = on_signal;
   ::sigaction(SIGINT, &action, &interrupt_);
   ::sigaction(SIGTERM, &action, &terminate_);
 }
 
-Interruption::~Interruption() { restore(); }
+Interruption::~Interruption() {
+  restore();
+}
 
-int Interruption::caught() const { return caught_signal; }
+int Interruption::caught() const {
+  return caught_signal;
+}
 
 void Interruption::end_also(pid_t process) {
   process_to_end = process;
@@ -128,7 +137,8 @@ void Interruption::restore() {
   ::sigaction(SIGTERM, &terminate_, nullptr);
 }
 
-Result<std::string> in_shelter(Interruption& interruption, const std::function<Result<std::string>(const Shelter&)>& body) {
+Result<std::string> in_shelter(Interruption& interruption,
+                               const std::function<Result<std::string>(const Shelter&)>& body) {
   auto pipe = make_pipe();
   if (!pipe) return pipe.error();
   const pid_t parent = ::getpid();
@@ -152,7 +162,8 @@ Result<std::string> in_shelter(Interruption& interruption, const std::function<R
   while (::waitpid(keeper, nullptr, 0) < 0 && errno == EINTR) {
   }
   interruption.end_also(0);
-  if (interruption.caught() != 0) return Error{"probe", fmt::format("interrupted by signal {}", interruption.caught()), {}};
+  if (interruption.caught() != 0)
+    return Error{"probe", fmt::format("interrupted by signal {}", interruption.caught()), {}};
   return unpack(data);
 }
 

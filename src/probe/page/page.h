@@ -1,4 +1,5 @@
-// The page's parts: page.html with the places /*STYLE*/, /*SCRIPT*/ and /*REPORT*/, and what goes into the first two.
+// The page's parts: page.html with the places /*STYLE*/, /*SCRIPT*/ and /*REPORT*/, and what goes into the
+// first two.
 #pragma once
 
 namespace sandstone::probe::page {

@@ -17,13 +17,21 @@
 namespace sandstone::probe_program {
 namespace {
 
-void remove_folder(const std::string& path) {
+bool same_file_system(const std::string& path, dev_t device) {
+  struct stat status{};
+  return ::lstat(path.c_str(), &status) == 0 && status.st_dev == device;
+}
+
+// Never into anything that is still mounted there: it would not be ours to remove.
+void remove_folder(const std::string& path, dev_t device) {
+  if (!same_file_system(path, device)) return;
   if (DIR* folder = ::opendir(path.c_str())) {
     while (const dirent* entry = ::readdir(folder)) {
       const std::string name = entry->d_name;
       if (name == "." || name == "..") continue;
-      const std::string inner = path + "/" + name;
-      if (::unlink(inner.c_str()) != 0 && ::rmdir(inner.c_str()) != 0) remove_folder(inner);
+      std::string inner = path;
+      inner.append("/").append(name);
+      if (::unlink(inner.c_str()) != 0 && ::rmdir(inner.c_str()) != 0) remove_folder(inner, device);
     }
     ::closedir(folder);
   }
@@ -39,13 +47,15 @@ Scratch::Scratch() {
     std::string attempt = folder + "/sandstone-scratch-XXXXXX";
     if (::mkdtemp(attempt.data()) != nullptr) {
       path_ = attempt;
+      struct stat status{};
+      if (::lstat(path_.c_str(), &status) == 0) device_ = status.st_dev;
       return;
     }
   }
 }
 
 Scratch::~Scratch() {
-  if (valid()) remove_folder(path_);
+  if (valid()) remove_folder(path_, device_);
 }
 
 std::string read_up_to(int fd, size_t limit) {
@@ -84,7 +94,7 @@ Verdict read_secret_file(const Parameters& parameters, const std::string& key, c
 Verdict open_only(const std::string& path, int flags) {
   const Descriptor file(::open(path.c_str(), flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   if (!file.valid()) return refused("open " + path);
-  struct stat status {};
+  struct stat status{};
   if (::fstat(file.get(), &status) == 0 && S_ISCHR(status.st_mode) && status.st_rdev == makedev(1, 3))
     return without_effect("/dev/null stands in its place");
   return allowed("holds " + path + " open; nothing was done with it");
@@ -134,6 +144,7 @@ Executed execute(const std::vector<std::string>& argv, const std::function<bool(
     if (!before_exec || before_exec()) {
       ::dup2(out[1], 1);
       std::vector<char*> words;
+      words.reserve(argv.size() + 1);
       for (const auto& word : argv) words.push_back(const_cast<char*>(word.c_str()));
       words.push_back(nullptr);
       ::execv(words[0], words.data());
@@ -178,7 +189,7 @@ Verdict deserialise(const std::string& data) {
   Verdict verdict;
   if (data.empty()) return not_applicable("the attempt ended without a verdict");
   verdict.kind = static_cast<Verdict::Kind>(data[0] - 'a');
-  verdict.error = std::atoi(data.c_str() + 1);
+  verdict.error = static_cast<int>(std::strtol(data.c_str() + 1, nullptr, 10));
   const size_t blank = data.find(' ');
   verdict.detail = blank == std::string::npos ? "" : data.substr(blank + 1);
   return verdict;

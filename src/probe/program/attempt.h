@@ -43,6 +43,7 @@ class Scratch {
 
  private:
   std::string path_;
+  dev_t device_ = 0;
 };
 
 std::string read_up_to(int fd, size_t limit = 65536);  // what came before end of file or an error

@@ -26,6 +26,7 @@ namespace fs = std::filesystem;
 void plant(const std::string& path, const std::string& content, mode_t mode = 0600) {
   ::unlink(path.c_str());
   const Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
+  if (!file.valid()) return;
   write_whole(file.get(), content);
   ::fchmod(file.get(), mode);  // whatever the umask
 }

@@ -73,7 +73,7 @@ CanaryObjects::CanaryObjects(const CanaryPlace& place)
     // Marked for removal at once, it ends with the canary, however that ends; until then others may attach to
     // it.
     ::shmctl(shared, IPC_RMID, nullptr);
-    if (mapped != reinterpret_cast<void*>(-1)) {
+    if (mapped != MAP_FAILED) {
       std::memcpy(mapped, place_.secret.c_str(), place_.secret.size() + 1);
       tell("shm-id", std::to_string(shared));
     }

@@ -25,7 +25,7 @@ constexpr char kArea[] = "shared state";
 Verdict sysv_memory(const Parameters& p) {
   if (!p.has("shm-id")) return not_applicable("the kernel has no System V shared memory");
   void* memory = ::shmat(static_cast<int>(p.number("shm-id")), nullptr, SHM_RDONLY);
-  if (memory == reinterpret_cast<void*>(-1)) return refused("shmat");
+  if (memory == MAP_FAILED) return refused("shmat");
   const std::string data(static_cast<const char*>(memory), 64);
   ::shmdt(memory);
   if (!p.holds_secret("secret", data)) return without_effect("not the canary's memory");
@@ -92,7 +92,8 @@ Verdict control_group(const Parameters& p) {
   if (!p.has("control-group")) return not_applicable("the host's processes are all in the root group");
   const Descriptor file(::open("/proc/self/cgroup", O_RDONLY | O_CLOEXEC));
   if (!file.valid()) return refused("open /proc/self/cgroup");
-  if (fingerprint(read_up_to(file.get())) != p.number("control-group")) return without_effect("a group of the sandbox's own");
+  if (fingerprint(read_up_to(file.get())) != p.number("control-group"))
+    return without_effect("a group of the sandbox's own");
   return allowed("knows the launcher's place among the host's control groups");
 }
 
@@ -140,7 +141,8 @@ constexpr Operation kOperations[] = {
     {"set-host-name", kArea, "changes the host's name", set_host_name},
     {"adjust-clock", kArea, "changes the host's clock", adjust_clock},
     {"boot-time", kArea, "learns when the host was booted", boot_time},
-    {"read-control-group", kArea, "learns the launcher's control group: which service, user or container it is", control_group},
+    {"read-control-group", kArea,
+     "learns the launcher's control group: which service, user or container it is", control_group},
     {"real-time-priority", kArea, "takes a processor of the host's for itself (SCHED_FIFO)",
      real_time_priority},
     {"raise-priority", kArea, "raises its priority above the host's processes", raise_priority},

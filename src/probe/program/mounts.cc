@@ -37,7 +37,8 @@ Verdict mount_and_look(const char* source, const char* type, unsigned long flags
   // Over an existing folder only where nobody else can see it.
   if (!scratch.valid() && !own) return not_applicable("no folder to write in");
   const std::string place = scratch.valid() ? scratch.path() : "/tmp";
-  if (::mount(source, place.c_str(), type, flags, data.empty() ? nullptr : data.c_str()) != 0) return refused("mount");
+  if (::mount(source, place.c_str(), type, flags, data.empty() ? nullptr : data.c_str()) != 0)
+    return refused("mount");
   const bool there = expected == nullptr || exists(place + "/" + expected);
   ::umount2(place.c_str(), MNT_DETACH);
   return there ? allowed("mounted") : without_effect("mounted, but it is empty");

@@ -44,7 +44,8 @@ Verdict ptrace_attach(const Parameters& p) {
 Verdict read_memory(const Parameters& p) {
   char data[64] = {};
   const iovec local{data, sizeof data - 1};
-  const iovec remote{reinterpret_cast<void*>(p.number("address")), sizeof data - 1};
+  const iovec remote{reinterpret_cast<void*>(p.number("address")),
+                     sizeof data - 1};  // NOLINT(performance-no-int-to-ptr): not in this process
   if (::process_vm_readv(canary_pid(p), &local, 1, &remote, 1, 0) < 0) return refused("process_vm_readv");
   if (!p.holds_secret("secret", data)) return without_effect("not the canary's memory");
   return allowed("read the memory of a process of the host");
@@ -53,7 +54,8 @@ Verdict read_memory(const Parameters& p) {
 Verdict write_memory(const Parameters& p) {
   char data[] = "evil";
   const iovec local{data, sizeof data};
-  const iovec remote{reinterpret_cast<void*>(p.number("scratch")), sizeof data};
+  const iovec remote{reinterpret_cast<void*>(p.number("scratch")),
+                     sizeof data};  // NOLINT(performance-no-int-to-ptr): not in this process
   if (::process_vm_writev(canary_pid(p), &local, 1, &remote, 1, 0) < 0) return refused("process_vm_writev");
   return claimed("wrote into the memory of a process of the host");
 }
