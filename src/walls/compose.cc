@@ -104,6 +104,17 @@ int first_null_mask(int source) noexcept {
   return r < 0 ? r : source;
 }
 
+// `empty`: an empty folder as a detached mount, or -1 if there is none to be had.
+int first_folder_mask(int empty) noexcept {
+  constexpr unsigned kAttributes = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+  if (empty < 0) {
+    const char* options[] = {"size", "0", "nr_inodes", "1", "mode", "0555"};
+    return sys::detached_mount("tmpfs", options, 6, kAttributes);
+  }
+  const int r = set_mount_attributes(empty, kAttributes, 0);
+  return r < 0 ? r : empty;
+}
+
 }  // namespace
 
 int set_mount_attributes(int mount, uint64_t set, unsigned flags) noexcept {
@@ -275,7 +286,13 @@ int Composer::mount_tmpfs(const ViewStep& step) noexcept {
 int Composer::mount_proc(const ViewStep& step) noexcept {
   constexpr unsigned kAttributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
   const Scoped mount(sys::detached_mount("proc", nullptr, 0, kAttributes));
-  return mount.get() < 0 ? mount.get() : places_.attach(mount.get(), step.destination, true);
+  if (mount.get() < 0) return mount.get();
+  const Place place = places_.find(step.destination);
+  if (place.folder < 0 || sys::mkdirat(place.folder, place.name, 0555) != 0)
+    return places_.attach(mount.get(), step.destination, true);
+  // The folder made for it stays empty for ever, since proc lies over it: that masks folders.
+  empty_folder_ = sys::open_tree(place.folder, place.name, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+  return sys::move_mount(mount.get(), place.folder, place.name);
 }
 
 int Composer::mount_devpts(const ViewStep& step) noexcept {
@@ -311,17 +328,13 @@ int Composer::mask(const ViewStep& step) noexcept {
   const long r =
       sys::call(SYS_newfstatat, place.folder, sys::word(place.name), sys::word(&info), AT_SYMLINK_NOFOLLOW);
   if (r < 0) return r == -ENOENT ? 0 : static_cast<int>(r);
-  if (S_ISDIR(info.st_mode)) {
-    const char* options[] = {"size", "0", "nr_inodes", "1", "mode", "0555"};
-    constexpr unsigned kAttributes = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
-    const Scoped empty(sys::detached_mount("tmpfs", options, 6, kAttributes));
-    return empty.get() < 0 ? empty.get() : sys::move_mount(empty.get(), place.folder, place.name);
-  }
-  const int null = null_mask_ >= 0 ? sys::open_tree(null_mask_, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC)
-                                   : first_null_mask(step.source_fd);
-  if (null < 0) return null;
-  null_mask_ = null;
-  return sys::move_mount(null, place.folder, place.name);
+  int& mask = S_ISDIR(info.st_mode) ? folder_mask_ : null_mask_;
+  const int made = mask >= 0 ? sys::open_tree(mask, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC)
+                   : S_ISDIR(info.st_mode) ? first_folder_mask(empty_folder_)
+                                           : first_null_mask(step.source_fd);
+  if (made < 0) return made;
+  mask = made;
+  return sys::move_mount(made, place.folder, place.name);
 }
 
 int Composer::make_read_only(const ViewStep& step) noexcept {

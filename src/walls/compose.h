@@ -46,8 +46,10 @@ class Composer {
   Places places_;
   int root_;
   int scratch_;
-  int owned_ = 0;       // own folders and files made so far
-  int null_mask_ = -1;  // a mount of the null device to copy
+  int owned_ = 0;          // own folders and files made so far
+  int empty_folder_ = -1;  // a detached mount of one
+  int null_mask_ = -1;     // mounts to copy: of the null device,
+  int folder_mask_ = -1;   // and of an empty folder
 };
 
 }  // namespace sandstone::walls
