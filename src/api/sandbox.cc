@@ -28,7 +28,7 @@ class Sandbox::Impl {
     if (auto checked = spec_.check(); !checked) return checked;
     auto chosen = engine::engine_for(spec_.tier);
     if (!chosen) return chosen.error();
-    auto connected = engine::connect_streams(streams);
+    auto connected = engine::connect_streams(streams, spec_.limits.output_bytes.has_value());
     if (!connected) return connected.error();
     auto requests = make_socket_pair(SOCK_SEQPACKET);
     if (!requests) return requests.error();

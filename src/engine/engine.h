@@ -35,6 +35,7 @@ struct Ending {
   Usage usage;          // CPU and memory; the rest is the supervisor's
   bool out_of_memory = false;
   bool disk_full = false;
+  bool forks_refused = false;
 };
 
 class Workload {
@@ -60,8 +61,9 @@ class Workload {
   virtual void signal(int signal) = 0;  // to the main process
   virtual void kill() = 0;              // to all
 
-  // For limits that have to be looked at: true if the limit on processes is hit right now.
-  [[nodiscard]] virtual bool at_pids_limit() = 0;
+  // For limits that nobody tells of by himself; to be called about ten times a second. Records those that are hit. True:
+  // forks have been refused for about a second on end.
+  virtual bool look_at_limits(Recorder& recorder) = 0;
 };
 
 class Engine {

@@ -63,7 +63,7 @@ Outcome run_in_foreground(const RunSpec& spec, const EventSink& sink) {
     terminal = std::move(*opened);
     supervisor.set_terminal(terminal.get());
   } else {
-    auto made = connect_streams({spec.interactive ? Stream::inherit : Stream::null, Stream::inherit, Stream::inherit});
+    auto made = connect_streams({spec.interactive ? Stream::inherit : Stream::null, Stream::inherit, Stream::inherit}, true);
     if (!made) return failed(spec, made.error());
     ports = std::move(made->ports);
     if (made->input) supervisor.set_input(std::move(*made->input));

@@ -4,18 +4,29 @@
 
 #include <poll.h>
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "base/fd.h"
 
 namespace sandstone::engine {
 
+// What may still be printed, by all of a run's outputs together.
+struct OutputBudget {
+  uint64_t left = UINT64_MAX;
+  bool exceeded = false;
+};
+
 class Relay {
  public:
   // Neither descriptor needs to be non-blocking, and none is made so: the caller shares its own with others.
   Relay(Fd from, Fd to) : from_(std::move(from)), to_(std::move(to)) {}
+
+  // From now on what is carried comes out of `budget`, which must live as long; what exceeds it is dropped.
+  void charge(OutputBudget& budget) { budget_ = &budget; }
 
   [[nodiscard]] bool open() const { return from_.valid(); }
   [[nodiscard]] uint64_t carried() const { return carried_; }
@@ -23,13 +34,14 @@ class Relay {
   void add_to(std::vector<pollfd>& polled) const;
   // Does what can be done without blocking. Closes both ends at end of file or when the reader has gone.
   void on_ready(const pollfd& ready);
-  // After the workload's end: what is still in the pipe. May block on the caller's descriptor.
-  void drain();
+  // After the workload's end: what is still in the pipe. Gives up on a reader that takes nothing for `patience`; without
+  // one, waits for as long as it takes.
+  void drain(std::optional<std::chrono::milliseconds> patience);
 
  private:
   [[nodiscard]] bool pending() const { return begin_ < end_; }
   bool fill();   // false: end of file
-  bool flush(bool may_block);  // false: nobody reads any more
+  bool flush();  // false: nobody reads any more
   void close();
 
   static constexpr size_t kBuffer = 64 << 10;
@@ -39,6 +51,7 @@ class Relay {
   size_t begin_ = 0;
   size_t end_ = 0;
   uint64_t carried_ = 0;
+  OutputBudget* budget_ = nullptr;
 };
 
 }  // namespace sandstone::engine

@@ -17,11 +17,17 @@ Result<Fd> open_null() {
 Fd copy_of(int fd) { return Fd(::fcntl(fd, F_DUPFD_CLOEXEC, 3)); }
 
 // `relayed` is where a relay for Stream::inherit goes.
-Result<Fd> connect_output(Stream to, int inherited, std::vector<Relay>& relayed, Fd& callers_end) {
+Result<Fd> connect_output(Stream to, int inherited, bool counted, std::vector<Relay>& relayed, Fd& callers_end) {
   if (to == Stream::null) return open_null();
   auto pipe = make_pipe();
   if (!pipe) return pipe.error();
-  if (to == Stream::pipe) {
+  if (to == Stream::pipe && counted) {
+    auto second = make_pipe();
+    if (!second) return second.error();
+    ::fcntl(second->write.get(), F_SETPIPE_SZ, 1 << 20);  // a caller may wait for the end before it reads
+    callers_end = std::move(second->read);
+    relayed.emplace_back(std::move(pipe->read), std::move(second->write));
+  } else if (to == Stream::pipe) {
     callers_end = std::move(pipe->read);
   } else {
     Fd target = copy_of(inherited);
@@ -33,7 +39,7 @@ Result<Fd> connect_output(Stream to, int inherited, std::vector<Relay>& relayed,
 
 }  // namespace
 
-Result<Connected> connect_streams(const Streams& streams) {
+Result<Connected> connect_streams(const Streams& streams, bool counted) {
   Connected connected;
   Fd source = streams.stdin_from == Stream::inherit ? copy_of(STDIN_FILENO) : Fd();
   if (streams.stdin_from == Stream::null || (streams.stdin_from == Stream::inherit && !source.valid())) {
@@ -51,9 +57,9 @@ Result<Connected> connect_streams(const Streams& streams) {
       connected.input.emplace(std::move(source), std::move(pipe->write));
     }
   }
-  auto out = connect_output(streams.stdout_to, STDOUT_FILENO, connected.outputs, connected.stdout_end);
+  auto out = connect_output(streams.stdout_to, STDOUT_FILENO, counted, connected.outputs, connected.stdout_end);
   if (!out) return out.error();
-  auto err = connect_output(streams.stderr_to, STDERR_FILENO, connected.outputs, connected.stderr_end);
+  auto err = connect_output(streams.stderr_to, STDERR_FILENO, counted, connected.outputs, connected.stderr_end);
   if (!err) return err.error();
   connected.ports.out = std::move(*out);
   connected.ports.err = std::move(*err);

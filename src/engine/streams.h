@@ -21,6 +21,7 @@ struct Connected {
   Fd stderr_end;
 };
 
-Result<Connected> connect_streams(const Streams& streams);
+// With `counted`, all output goes through a relay, which counts it, even what the caller takes from a pipe.
+Result<Connected> connect_streams(const Streams& streams, bool counted);
 
 }  // namespace sandstone::engine

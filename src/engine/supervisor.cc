@@ -18,9 +18,9 @@ using std::chrono::duration_cast;
 using std::chrono::milliseconds;
 using std::chrono::nanoseconds;
 
-// A limit on processes that is hit for this many looks on end is a fork bomb; a burst of make -j is not.
-constexpr int kPidsStrikes = 10;
+// How often to look at limits that nobody tells of by himself.
 constexpr milliseconds kLook{100};
+constexpr milliseconds kReaderPatience{1000};
 
 }  // namespace
 
@@ -35,14 +35,18 @@ Result<void> Supervisor::start(const Engine& engine, Ports ports) {
   if (!workload) return workload.error();
   workload_ = std::move(*workload);
   if (terminal_ != nullptr) terminal_->attach(workload_->take_terminal());
+  if (terminal_ != nullptr && terminal_->output() != nullptr) terminal_->output()->charge(output_budget_);
+  for (Relay& relay : outputs_) relay.charge(output_budget_);
   recorder_.emit(Event::Kind::started, spec_.name);
   return {};
 }
 
 Outcome Supervisor::run(Controls controls) {
   while (!workload_->ending()) turn(controls);
-  for (Relay& relay : outputs_) relay.drain();
-  if (terminal_ != nullptr && terminal_->output() != nullptr) terminal_->output()->drain();
+  // A run that ends at a limit ends, even if nobody reads what it printed.
+  const auto patience = ended_for_ ? std::optional(kReaderPatience) : std::nullopt;
+  for (Relay& relay : outputs_) relay.drain(patience);
+  if (terminal_ != nullptr && terminal_->output() != nullptr) terminal_->output()->drain(patience);
   Outcome outcome;
   conclude(outcome);
   return outcome;
@@ -108,12 +112,12 @@ void Supervisor::watch_limits() {
   const nanoseconds now = recorder_.since_start();
   const Limits& limits = spec_.limits;
   if (limits.timeout && now >= *limits.timeout) end_for(Cause::timeout, "timeout");
-  if (limits.output_bytes && carried() > *limits.output_bytes) end_for(Cause::output, "output");
-  if (limits.pids && now >= next_look_) {
-    next_look_ = now + kLook;
-    pids_strikes_ = workload_->at_pids_limit() ? pids_strikes_ + 1 : 0;
-    if (pids_strikes_ == 1) recorder_.limit("pids");
-    if (pids_strikes_ >= kPidsStrikes) end_for(Cause::pids, "pids");
+  if (output_budget_.exceeded) end_for(Cause::output, "output");
+  if (has_to_look() && now >= next_look_) {
+    if (workload_->look_at_limits(recorder_)) end_for(Cause::pids, "pids");
+    // A look at a very large sandbox takes its time: it may take a tenth of ours.
+    const nanoseconds took = recorder_.since_start() - now;
+    next_look_ = now + std::max<nanoseconds>(kLook, 10 * took);
   }
 }
 
@@ -128,7 +132,7 @@ int Supervisor::poll_timeout() const {
   if (ended_for_) return -1;
   nanoseconds next = nanoseconds::max();
   if (spec_.limits.timeout) next = *spec_.limits.timeout;
-  if (spec_.limits.pids) next = std::min(next, next_look_);
+  if (has_to_look()) next = std::min(next, next_look_);
   if (next == nanoseconds::max()) return -1;
   const auto left = duration_cast<milliseconds>(next - recorder_.since_start()).count() + 1;
   return static_cast<int>(std::clamp<int64_t>(left, 0, 60'000));
@@ -144,6 +148,7 @@ void Supervisor::conclude(Outcome& outcome) {
   outcome.usage.output_bytes = carried();
   if (ending.out_of_memory) recorder_.limit("memory");
   if (ending.disk_full) recorder_.limit("disk");
+  if (ending.forks_refused) recorder_.limit("pids");
 
   if (ended_for_) {
     outcome.cause = *ended_for_;

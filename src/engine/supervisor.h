@@ -34,7 +34,11 @@ class TerminalHost {
 
 class Supervisor {
  public:
-  Supervisor(const RunSpec& spec, EventSink sink) : spec_(spec), recorder_(std::move(sink)) {}
+  Supervisor(const RunSpec& spec, EventSink sink) : spec_(spec), recorder_(std::move(sink)) {
+    if (spec.limits.output_bytes) output_budget_.left = *spec.limits.output_bytes;
+  }
+  Supervisor(const Supervisor&) = delete;
+  Supervisor& operator=(const Supervisor&) = delete;
 
   void add_output(Relay relay) { outputs_.push_back(std::move(relay)); }
   void set_input(Relay relay) { input_ = std::make_unique<Relay>(std::move(relay)); }
@@ -50,6 +54,7 @@ class Supervisor {
   void on_request(const Controls& controls);
   void on_signal(const Controls& controls);
   void watch_limits();
+  [[nodiscard]] bool has_to_look() const { return spec_.limits.pids || spec_.limits.disk_bytes; }
   void end_for(Cause cause, const char* limit);
   [[nodiscard]] uint64_t carried() const;
   [[nodiscard]] int poll_timeout() const;
@@ -58,11 +63,11 @@ class Supervisor {
   const RunSpec& spec_;
   Recorder recorder_;
   std::unique_ptr<Workload> workload_;
+  OutputBudget output_budget_;
   std::vector<Relay> outputs_;
   std::unique_ptr<Relay> input_;
   TerminalHost* terminal_ = nullptr;
   std::optional<Cause> ended_for_;
-  int pids_strikes_ = 0;
   std::chrono::nanoseconds next_look_{};
   std::vector<pollfd> polled_;
 };

@@ -34,7 +34,7 @@ long word(T* pointer) {
   return reinterpret_cast<long>(pointer);
 }
 
-constexpr long kEintr = 4, kEacces = 13, kEnoent = 2, kEnotdir = 20, kEagain = 11, kEnoexec = 8;
+constexpr long kEintr = 4, kEacces = 13, kEnoent = 2, kEnotdir = 20, kEagain = 11, kEbusy = 16;
 constexpr int kSigKill = 9, kSigChld = 17, kBlock = 0, kSetMask = 2;
 constexpr int kNoHang = 1;
 
@@ -141,6 +141,58 @@ void kill_children(long self) {
   }
 }
 
+// A thread that does nothing but count against RLIMIT_NPROC, until `held` is 0. It never touches the stack, which it
+// shares with its maker, and so needs none: all it uses is in registers.
+long start_slot_thread(volatile int* held) {
+  constexpr long kThread = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
+  long result = 0;
+  register long r10 asm("r10") = 0;
+  register long r8 asm("r8") = 0;
+  register volatile int* word_address asm("r12") = held;
+  asm volatile(
+      "syscall\n"
+      "test %%rax, %%rax\n"
+      "jnz 2f\n"
+      "1: mov %[futex], %%eax\n"
+      "mov %[held], %%rdi\n"
+      "xor %%esi, %%esi\n"  // FUTEX_WAIT
+      "mov $1, %%edx\n"
+      "xor %%r10d, %%r10d\n"
+      "syscall\n"
+      "cmpl $0, (%[held])\n"
+      "jne 1b\n"
+      "mov %[exit], %%eax\n"
+      "xor %%edi, %%edi\n"
+      "syscall\n"
+      "2:\n"
+      : "=a"(result)
+      : "a"(SYS_clone), "D"(kThread), "S"(0), "d"(0), "r"(r10), "r"(r8), [held] "r"(word_address),
+        [futex] "i"(SYS_futex), [exit] "i"(SYS_exit)
+      : "rcx", "r11", "memory", "cc");
+  return result;
+}
+
+// A place among the processes that RLIMIT_NPROC counts. Let go of and asked for again, it tells whether the workload
+// wants more than its limit: nothing else does, since the kernel reports a refused fork to the forking process alone.
+class Slot {
+ public:
+  long take() {
+    // The thread that left may not be gone yet, and would be counted: that would look like the workload's doing.
+    if (thread_ > 0 && call(SYS_tgkill, call(SYS_getpid), thread_, 0) == 0) return -kEbusy;
+    held_ = 1;
+    thread_ = start_slot_thread(&held_);
+    return thread_ < 0 ? thread_ : 0;
+  }
+  void release() {
+    held_ = 0;
+    call(SYS_futex, word(&held_), 1 /* FUTEX_WAKE */, 1, 0);
+  }
+
+ private:
+  volatile int held_ = 0;
+  long thread_ = 0;
+};
+
 [[noreturn]] void run(int argc, char** argv, char** environment) {
   if (argc <= kFixedArguments) exit(125);
   const char* flags = argv[1];
@@ -149,7 +201,8 @@ void kill_children(long self) {
   call(SYS_fcntl, kControlFd, 2 /* F_SETFD */, 1 /* FD_CLOEXEC */);
   // The workload must not trace, stop or read process 1, and process 1 must not outlive the supervisor.
   call(SYS_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
-  call(SYS_prctl, PR_SET_PDEATHSIG, kSigKill, 0, 0, 0);
+  // Outside of a pid namespace it must live on to kill the rest, which the end of the control socket tells it to.
+  if (!reaper) call(SYS_prctl, PR_SET_PDEATHSIG, kSigKill, 0, 0, 0);
   if (reaper) call(SYS_prctl, PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
   call(SYS_prctl, PR_SET_NAME, word("sandstone-init"), 0, 0, 0);
 
@@ -163,6 +216,8 @@ void kill_children(long self) {
   Message message{};
   if (call(SYS_read, kControlFd, word(&message), sizeof message) != sizeof message || message.kind != Kind::go) exit(125);
 
+  Slot slot;
+  if (has_flag(flags, kFlagSlot) && slot.take() < 0) exit(125);
   volatile long exec_error = 0;
   const long workload = spawn(argv + kFixedArguments, environment, flags, &before, &exec_error);
   if (workload < 0 || exec_error != 0) {
@@ -180,7 +235,10 @@ void kill_children(long self) {
     if (poll[0].revents != 0) {
       const long size = call(SYS_read, kControlFd, word(&message), sizeof message);
       if (size == 0 || (size < 0 && size != -kEintr && size != -kEagain)) break;  // the supervisor is gone
-      if (size == sizeof message && message.kind == Kind::signal) call(SYS_kill, workload, message.value);
+      if (size != sizeof message) continue;
+      if (message.kind == Kind::signal) call(SYS_kill, workload, message.value);
+      if (message.kind == Kind::release_slot) slot.release();
+      if (message.kind == Kind::take_slot) say(Kind::slot, static_cast<int32_t>(-slot.take()));
     }
     if (poll[1].revents != 0) {
       char info[128];

@@ -13,12 +13,16 @@ enum class Kind : uint32_t {
   started,          // value: the workload's pid inside
   exec_failed,      // value: errno
   exited,           // value: wait status of the workload
+  slot,             // answer to take_slot. value: 0, EAGAIN (none is free) or EBUSY (ask again)
   // to process 1
   signal,           // value: signal for the workload's main process
   go,               // run the workload
+  release_slot,     // with kFlagSlot: leave the place among the processes that is kept
+  take_slot,        // and take one again
 };
 
-enum : uint32_t { kHasListener = 1, kHasFrames = 2, kHasTerminal = 4 };
+enum : uint32_t { kHasListener = 1, kHasFrames = 2, kHasTerminal = 4, kHasDisk = 8, kHasProcesses = 16 };
+constexpr int kMostDescriptors = 5;
 
 struct Message {
   Kind kind;
@@ -34,6 +38,7 @@ constexpr int kFixedArguments = 2;
 constexpr char kFlagTerminal = 't';   // descriptor 0 becomes the controlling terminal
 constexpr char kFlagSession = 's';    // the workload leads a session of its own
 constexpr char kFlagReaper = 'r';     // not process 1 of a pid namespace: adopt orphans, and kill them one by one
+constexpr char kFlagSlot = 'p';       // a second thread keeps a place among the processes that RLIMIT_NPROC counts
 constexpr char kFlagNone = '-';
 
 }  // namespace sandstone::init

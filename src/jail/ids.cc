@@ -38,9 +38,8 @@ void choose_ids(walls::Setup& setup) {
   setup.inside = spec.user.value_or(spec.rootfs.empty() ? User{} : User{0, 0});
   setup.outside = setup.caller_is_root ? kNobody : User{::geteuid(), ::getegid()};
   setup.home = setup.inside.uid == 0 ? "/root" : "/home/sandbox";
-  // Without a control group processes are counted by id: a workload that could change its own would not be
-  // limited.
-  const bool counted_by_id = spec.limits.pids && !setup.has("control-group") && !setup.has("capabilities");
+  // RLIMIT_NPROC counts processes by id: a workload that could change its own would not be limited.
+  const bool counted_by_id = setup.counts_processes && !setup.has("capabilities");
   setup.has_id_range = setup.caller_is_root && !spec.rootfs.empty() && !counted_by_id;
 }
 

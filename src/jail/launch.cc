@@ -69,7 +69,7 @@ namespace {
 // Tells the supervisor that all walls stand, and hands it what they made.
 bool send_ready(const Child& child) noexcept {
   Message message{Kind::descriptors, 0, 0, {}};
-  int fds[3];
+  int fds[init::kMostDescriptors];
   size_t count = 0;
   const auto add = [&](int fd, uint32_t bit) {
     if (fd < 0) return;
@@ -79,6 +79,8 @@ bool send_ready(const Child& child) noexcept {
   add(child.listener_fd, init::kHasListener);
   add(child.frames_fd, init::kHasFrames);
   add(child.terminal_fd, init::kHasTerminal);
+  add(child.disk_fd, init::kHasDisk);
+  add(child.processes_fd, init::kHasProcesses);
   iovec data{&message, sizeof message};
   alignas(cmsghdr) char space[CMSG_SPACE(sizeof fds)]{};
   msghdr packet{};
@@ -179,7 +181,7 @@ Error clone_error(int err, const WallList& walls) {
 // The first message of the child: all walls stand, or one does not.
 Result<void> await_walls(Launched& launched, const WallList& walls) {
   Message message{};
-  int fds[3];
+  int fds[init::kMostDescriptors];
   iovec data{&message, sizeof message};
   alignas(cmsghdr) char space[CMSG_SPACE(sizeof fds)]{};
   msghdr packet{};
@@ -212,6 +214,8 @@ Result<void> await_walls(Launched& launched, const WallList& walls) {
   take(init::kHasListener, launched.listener);
   take(init::kHasFrames, launched.frames);
   take(init::kHasTerminal, launched.terminal);
+  take(init::kHasDisk, launched.disk);
+  take(init::kHasProcesses, launched.processes);
   return {};
 }
 
@@ -242,6 +246,7 @@ Result<Launched> launch(walls::Setup& setup, WallList& walls, engine::Ports port
   flags += setup.has("pid") ? init::kFlagNone : init::kFlagReaper;
   if (setup.has("session") || setup.spec.terminal) flags += init::kFlagSession;
   if (setup.spec.terminal) flags += init::kFlagTerminal;
+  if (setup.keeps_slot) flags += init::kFlagSlot;
   std::vector<std::string> words = {"sandstone-init", flags};
   words.insert(words.end(), setup.spec.argv.begin(), setup.spec.argv.end());
   std::shared_ptr<ChildPlan> plan(new ChildPlan{setup, walls, {ports.in.get(), ports.out.get(), ports.err.get()}, child_end->get(),

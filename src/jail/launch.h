@@ -28,6 +28,8 @@ struct Launched {
   Fd listener;  // seccomp notifications; may be invalid
   Fd frames;    // the interface's frames; may be invalid
   Fd terminal;  // the master of the workload's terminal; may be invalid
+  Fd disk;      // the private tmpfs; may be invalid
+  Fd processes; // the sandbox's proc; may be invalid
   std::shared_ptr<ChildPlan> plan;  // what the child reads until it has become process 1
 };
 

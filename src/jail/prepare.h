@@ -18,6 +18,7 @@ struct Prepared {
 };
 
 // Fails closed: a wall that is asked for and not there is an Error that names it, unless the spec says best_effort.
-Result<std::unique_ptr<Prepared>> prepare(const RunSpec& spec);
+// `lost`: a wall that this host seemed to have, until it was tried.
+Result<std::unique_ptr<Prepared>> prepare(const RunSpec& spec, const Missing* lost = nullptr);
 
 }  // namespace sandstone::jail

@@ -2,11 +2,13 @@
 
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <csignal>
+#include <utility>
 
 #include "init/protocol.h"
 #include "jail/engine.h"
@@ -37,27 +39,45 @@ Result<std::unique_ptr<engine::Workload>> JailWorkload::start(const RunSpec& spe
   auto prepared = prepare(spec);
   if (!prepared) return prepared.error();
   std::unique_ptr<JailWorkload> workload(new JailWorkload(std::move(*prepared)));
+  // Before anything else of ours is started: the network's process must not be in the sandbox's group, nor
+  // end with it.
+  if (auto made = workload->make_group(spec); !made) return made.error();
   walls::Setup& setup = workload->prepared_->setup;
-  if (setup.has("control-group")) {
-    auto group = walls::ControlGroup::create(spec.limits);
-    if (!group) return group.error();
-    workload->group_ = std::move(*group);
-  }
   if (spec.network == Network::user) {
     auto network = net::UserNetwork::start(spec);
     if (!network) return network.error();
     workload->network_ = std::move(*network);
   }
-  auto launched = launch(setup, workload->prepared_->walls, std::move(ports), workload->group_ ? workload->group_->fd() : -1);
+  auto& group = workload->group_;
+  auto launched = launch(setup, workload->prepared_->walls, std::move(ports), group ? group->fd() : -1);
+  if (!launched && group && group->usage().memory_kills > 0)
+    return Error{"-m", "the kernel ran out of it while the walls were raised", "raise it"};
   if (!launched) return launched.error();
   workload->launched_ = std::move(*launched);
   Launched& child = workload->launched_;
+  if (child.processes.valid()) workload->pids_watch_.emplace(*spec.limits.pids);
   if (child.listener.valid()) workload->denials_.emplace(std::move(child.listener));
   if (workload->network_) {
-    if (auto attached = workload->network_->attach(std::move(child.frames)); !attached) return attached.error();
+    if (auto attached = workload->network_->attach(std::move(child.frames)); !attached)
+      return attached.error();
   }
   tell(child.control, static_cast<uint32_t>(init::Kind::go), 0);
   return std::unique_ptr<engine::Workload>(std::move(workload));
+}
+
+Result<void> JailWorkload::make_group(const RunSpec& spec) {
+  if (!prepared_->setup.has("control-group")) return {};
+  auto group = walls::ControlGroup::create(walls::group_limits(spec));
+  if (group) {
+    group_ = std::move(*group);
+    return {};
+  }
+  if (!spec.best_effort) return group.error();
+  const Missing lost{"control-group", group.error().what, group.error().remedy};
+  auto prepared = prepare(spec, &lost);
+  if (!prepared) return prepared.error();
+  prepared_ = std::move(*prepared);
+  return {};
 }
 
 JailWorkload::~JailWorkload() {
@@ -94,6 +114,7 @@ void JailWorkload::on_message() {
   }
   if (message.kind == init::Kind::exited && !exit_status_) exit_status_ = message.value & 0xffff;
   if (message.kind == init::Kind::exec_failed && !exec_errno_) exec_errno_ = message.value & 0xfff;
+  if (message.kind == init::Kind::slot && pids_watch_) pids_watch_->answered(message.value);
 }
 
 void JailWorkload::on_network(engine::Recorder& recorder) {
@@ -102,19 +123,77 @@ void JailWorkload::on_network(engine::Recorder& recorder) {
   if (*denial) recorder.denial(std::move(**denial));
 }
 
-void JailWorkload::signal(int signal) { tell(launched_.control, static_cast<uint32_t>(init::Kind::signal), signal); }
+void JailWorkload::signal(int signal) {
+  tell(launched_.control, static_cast<uint32_t>(init::Kind::signal), signal);
+}
 
 void JailWorkload::kill() {
   if (group_) group_->kill();
-  // With a pid namespace everything dies with process 1. Without one it has to be asked, and does the rest by closing.
-  if (prepared_->setup.has("pid")) ::kill(launched_.pid, SIGKILL);
-  else ::shutdown(launched_.control.get(), SHUT_RDWR);
+  // With a pid namespace everything dies with process 1. Without one it has to be asked, and does the rest by
+  // closing.
+  if (prepared_->setup.has("pid")) {
+    ::kill(launched_.pid, SIGKILL);
+    return;
+  }
+  ::shutdown(launched_.control.get(), SHUT_RDWR);
+  ::kill(launched_.pid, SIGCONT);  // without walls the workload may have stopped it
 }
 
-bool JailWorkload::at_pids_limit() {
-  if (!group_) return false;
+bool JailWorkload::is_disk_full() const {
+  struct statvfs disk {};
+  if (!launched_.disk.valid() || ::fstatvfs(launched_.disk.get(), &disk) != 0) return false;
+  return disk.f_bfree == 0 || disk.f_ffree == 0;
+}
+
+// Each refused fork is counted: one at every look for a second on end is no burst.
+bool JailWorkload::look_at_group(engine::Recorder& recorder) {
+  constexpr int kLooksOfABomb = 10;
   const uint64_t refused = group_->usage().pids_refused;
-  return std::exchange(forks_refused_, refused) != refused;
+  if (std::exchange(forks_refused_, refused) == refused) {
+    looks_refused_ = 0;
+    return false;
+  }
+  recorder.limit("pids");
+  return ++looks_refused_ >= kLooksOfABomb;
+}
+
+bool JailWorkload::look_at_processes() {
+  const uint64_t ours = 1 + (pids_watch_->holds_slot() ? 1U : 0U);
+  const uint64_t count = count_tasks(launched_.processes, *prepared_->setup.spec.limits.pids + ours);
+  switch (pids_watch_->look(count > ours ? count - ours : 0)) {
+    case PidsWatch::Wish::release_slot:
+      tell(launched_.control, static_cast<uint32_t>(init::Kind::release_slot), 0);
+      break;
+    case PidsWatch::Wish::take_slot:
+      tell(launched_.control, static_cast<uint32_t>(init::Kind::take_slot), 0);
+      break;
+    case PidsWatch::Wish::none:
+      break;
+  }
+  return pids_watch_->is_bomb();
+}
+
+bool JailWorkload::look_at_limits(engine::Recorder& recorder) {
+  if (is_disk_full()) recorder.limit("disk");
+  if (!prepared_->setup.spec.limits.pids) return false;
+  return pids_watch_ ? look_at_processes() : group_ && look_at_group(recorder);
+}
+
+void JailWorkload::settle_usage(engine::Ending& ending, const rusage& used) {
+  ending.usage.user_cpu = duration(used.ru_utime);
+  ending.usage.system_cpu = duration(used.ru_stime);
+  ending.usage.peak_memory_bytes = static_cast<uint64_t>(used.ru_maxrss) << 10;
+  ending.disk_full = is_disk_full();
+  launched_.disk.reset();  // what was written is the group's memory until then
+  if (!group_) return;
+  const auto usage = group_->usage();
+  ending.out_of_memory = usage.memory_kills > 0;
+  ending.forks_refused = usage.pids_refused > 0;
+  ending.usage.peak_memory_is_total = usage.peak_memory_bytes.has_value();
+  if (usage.peak_memory_bytes) ending.usage.peak_memory_bytes = *usage.peak_memory_bytes;
+  ending.usage.user_cpu = std::chrono::microseconds(usage.user_usec);
+  ending.usage.system_cpu = std::chrono::microseconds(usage.system_usec);
+  group_.reset();
 }
 
 void JailWorkload::reap() {
@@ -129,18 +208,7 @@ void JailWorkload::reap() {
     on_message();
   }
   engine::Ending ending;
-  ending.usage.user_cpu = duration(used.ru_utime);
-  ending.usage.system_cpu = duration(used.ru_stime);
-  ending.usage.peak_memory_bytes = static_cast<uint64_t>(used.ru_maxrss) << 10;
-  if (group_) {
-    const auto usage = group_->usage();
-    ending.out_of_memory = usage.memory_kills > 0;
-    ending.usage.peak_memory_bytes = usage.peak_memory_bytes;
-    ending.usage.peak_memory_is_total = true;
-    ending.usage.user_cpu = std::chrono::microseconds(usage.user_usec);
-    ending.usage.system_cpu = std::chrono::microseconds(usage.system_usec);
-    group_.reset();
-  }
+  settle_usage(ending, used);
   if (exec_errno_) {
     ending.kind = engine::Ending::Kind::exec_failed;
     ending.exec_errno = *exec_errno_;

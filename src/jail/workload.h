@@ -1,6 +1,8 @@
 // A workload behind the jail's walls.
 #pragma once
 
+#include <sys/resource.h>
+
 #include <memory>
 #include <optional>
 #include <string>
@@ -9,6 +11,7 @@
 #include "engine/engine.h"
 #include "jail/denials.h"
 #include "jail/launch.h"
+#include "jail/pids_watch.h"
 #include "jail/prepare.h"
 #include "net/user_network.h"
 #include "walls/control_group.h"
@@ -28,12 +31,17 @@ class JailWorkload final : public engine::Workload {
   [[nodiscard]] const std::optional<engine::Ending>& ending() const override { return ending_; }
   void signal(int signal) override;
   void kill() override;
-  [[nodiscard]] bool at_pids_limit() override;
+  bool look_at_limits(engine::Recorder& recorder) override;
 
  private:
   explicit JailWorkload(std::unique_ptr<Prepared> prepared) : prepared_(std::move(prepared)) {}
+  Result<void> make_group(const RunSpec& spec);
   void on_message();
   void on_network(engine::Recorder& recorder);
+  [[nodiscard]] bool is_disk_full() const;
+  bool look_at_group(engine::Recorder& recorder);
+  bool look_at_processes();
+  void settle_usage(engine::Ending& ending, const rusage& used);
   void reap();
 
   std::unique_ptr<Prepared> prepared_;
@@ -43,7 +51,9 @@ class JailWorkload final : public engine::Workload {
   std::optional<Denials> denials_;
   std::optional<int> exit_status_;
   std::optional<int> exec_errno_;
+  std::optional<PidsWatch> pids_watch_;
   uint64_t forks_refused_ = 0;
+  int looks_refused_ = 0;
   std::optional<engine::Ending> ending_;
 };
 

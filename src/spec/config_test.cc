@@ -37,7 +37,7 @@ TEST(Config, ReadsOurFields) {
     "name": "n", "command": ["python3", "-c", "x"], "tier": "ns", "best_effort": true,
     "volume": ["./data:/data:ro"], "bind": [["/a:b", "/c"]], "ro_bind": [["e", "/d"]], "tmpfs": ["/t:64m"],
     "workdir": "/data", "env": {"A": "1", "B": ""}, "user": 7, "hostname": "h", "read_only": true,
-    "memory": "64m", "cpu_percent": 150, "pids_limit": 50, "ulimit": ["nofile=10:20"], "disk": 4096,
+    "memory": "64m", "cpu_percent": 150, "pids_limit": 50, "ulimit": ["nofile=10:20"], "disk": 104857600,
     "timeout": 1.5, "output_limit": "1k", "network": "user", "allow": ["example.org:443"], "publish": ["8080:80"]})");
   ASSERT_TRUE(spec) << spec.error().line();
   const RunSpec& s = spec.value();
@@ -62,7 +62,7 @@ TEST(Config, ReadsOurFields) {
   EXPECT_EQ(s.limits.cpus, 1.5);
   EXPECT_EQ(s.limits.pids, 50);
   EXPECT_EQ(s.limits.ulimits.at(0).hard, 20);
-  EXPECT_EQ(s.limits.disk_bytes, 4096);
+  EXPECT_EQ(s.limits.disk_bytes, 100U << 20);
   EXPECT_EQ(s.limits.timeout, std::chrono::milliseconds(1500));
   EXPECT_EQ(s.limits.output_bytes, 1024);
   EXPECT_EQ(s.network, Network::user);

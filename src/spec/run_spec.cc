@@ -59,6 +59,25 @@ Result<void> check_mount(const Mount& mount) {
   return {};
 }
 
+// --disk is a total: nothing that the workload may fill lies outside of it.
+Result<void> check_disk(const RunSpec& spec) {
+  if (!spec.limits.disk_bytes) return {};
+  if (!spec.save_directory.empty())
+    return Error{"--disk", "cannot go with --save: what is saved lies on the host, where nothing limits it", "drop one of them"};
+  uint64_t left = *spec.limits.disk_bytes;
+  for (const Mount& mount : spec.mounts) {
+    if (mount.kind != Mount::Kind::tmpfs) continue;
+    if (mount.size_bytes == 0)
+      return Error{"--tmpfs", fmt::format("'{}' needs a size with --disk, to be a part of it", mount.destination),
+                   fmt::format("--tmpfs {}:SIZE", mount.destination)};
+    if (mount.size_bytes >= left) return Error{"--disk", "leaves nothing beside the sizes of --tmpfs", "raise it"};
+    left -= mount.size_bytes;
+  }
+  constexpr uint64_t kLeast = 1 << 20;
+  if (left < kLeast) return Error{"--disk", "less than 1 MiB, beside the sizes of --tmpfs, runs nothing", {}};
+  return {};
+}
+
 }  // namespace
 
 Result<void> RunSpec::check() const {
@@ -75,6 +94,7 @@ Result<void> RunSpec::check() const {
   if (!save_directory.empty() && rootfs.empty())
     return Error{"--save", "there is nothing to save without a root of its own", "add --rootfs DIR"};
   if (!save_directory.empty() && read_only_root) return Error{"--save", "cannot go with --read-only", "drop one of them"};
+  if (auto result = check_disk(*this); !result) return result;
   if (!working_directory.empty() && working_directory[0] != '/')
     return Error{"-w", fmt::format("'{}' is not absolute", working_directory), {}};
   if (hostname && (hostname->empty() || hostname->size() > 64 || has_nul(*hostname)))

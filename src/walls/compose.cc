@@ -170,7 +170,8 @@ bool Composer::carry_out(const ViewStep& step) noexcept {
 }
 
 int Composer::attach_own(const char* name, int target) noexcept {
-  const Scoped mount(sys::open_tree(scratch_, name, AT_SYMLINK_NOFOLLOW | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
+  const Scoped mount(
+      sys::open_tree(scratch_, name, AT_SYMLINK_NOFOLLOW | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
   if (mount.get() < 0) return mount.get();
   places_.forget();
   return sys::move_mount(mount.get(), target);
@@ -180,8 +181,8 @@ int Composer::attach_own(const char* name, int target) noexcept {
 int Composer::clone_over(const ViewStep& step, uint64_t attributes, unsigned flags) noexcept {
   const Place place = places_.find(step.destination);
   if (place.folder < 0) return place.folder;
-  const Scoped mount(
-      sys::open_tree(place.folder, place.name, AT_SYMLINK_NOFOLLOW | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | flags));
+  const Scoped mount(sys::open_tree(place.folder, place.name,
+                                    AT_SYMLINK_NOFOLLOW | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | flags));
   if (mount.get() < 0) return mount.get();
   if (const int r = set_mount_attributes(mount.get(), attributes, flags); r < 0) return r;
   places_.forget_below(step.destination);
@@ -229,8 +230,8 @@ int Composer::own_folder(const ViewStep& step) noexcept {
   return made < 0 ? made : attach_own(name, target.get());
 }
 
-// For a file of ours to be mounted over: a regular one, made if there is none. A symlink that dangles, a fifo or a
-// device gives way.
+// For a file of ours to be mounted over: a regular one, made if there is none. A symlink that dangles, a fifo
+// or a device gives way.
 int Composer::open_or_replace_file(const ViewStep& step) noexcept {
   const char* path = step.destination.c_str();
   for (int attempt = 0; attempt < 2; ++attempt) {
@@ -277,9 +278,12 @@ int Composer::private_folder(const ViewStep& step) noexcept {
 
 int Composer::mount_tmpfs(const ViewStep& step) noexcept {
   char size[24];
+  char inodes[24];
   char mode[12];
-  const char* options[] = {"size", decimal(step.bytes, size), "mode", octal(step.mode, mode)};
-  const Scoped mount(sys::detached_mount("tmpfs", options, 4, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV));
+  const char* options[] = {"size",      decimal(step.bytes, size),
+                           "nr_inodes", decimal(step.bytes / kBytesPerInode + 1, inodes),
+                           "mode",      octal(step.mode, mode)};
+  const Scoped mount(sys::detached_mount("tmpfs", options, 6, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV));
   return mount.get() < 0 ? mount.get() : places_.attach(mount.get(), step.destination, true);
 }
 
@@ -287,6 +291,10 @@ int Composer::mount_proc(const ViewStep& step) noexcept {
   constexpr unsigned kAttributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
   const Scoped mount(sys::detached_mount("proc", nullptr, 0, kAttributes));
   if (mount.get() < 0) return mount.get();
+  if (child_.setup.keeps_slot) {
+    child_.processes_fd = static_cast<int>(sys::call(SYS_fcntl, mount.get(), F_DUPFD_CLOEXEC, 0));
+    if (child_.processes_fd < 0) return child_.processes_fd;
+  }
   const Place place = places_.find(step.destination);
   if (place.folder < 0 || sys::mkdirat(place.folder, place.name, 0555) != 0)
     return places_.attach(mount.get(), step.destination, true);
@@ -320,7 +328,8 @@ int Composer::open_terminal(int devpts) noexcept {
   return child_.terminal_slave_fd < 0 ? child_.terminal_slave_fd : 0;
 }
 
-// The source of emptiness is the host's, opened before anything hostile was in sight and checked to be what it says.
+// The source of emptiness is the host's, opened before anything hostile was in sight and checked to be what
+// it says.
 int Composer::mask(const ViewStep& step) noexcept {
   const Place place = places_.find(step.destination);
   if (place.folder < 0) return place.folder;

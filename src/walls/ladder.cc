@@ -17,7 +17,8 @@ struct Rung {
 };
 
 // Order matters. The ids change after the caller's paths were opened and before anything is created; Landlock comes
-// after the last mount, which it would forbid; capabilities go after everything that needs them; the filter is last.
+// after the last mount, which it would forbid; capabilities go after everything that needs them; the filter is last
+// but for the limits, of which one on descriptors or memory could keep another wall from being raised.
 constexpr Rung kLadder[] = {
     {"environment", Tier::ns, make_environment_wall},
     {"descriptors", Tier::ns, make_descriptors_wall},
@@ -33,11 +34,11 @@ constexpr Rung kLadder[] = {
     {"time", Tier::ns, make_time_wall},
     {"root", Tier::ns, make_root_wall},
     {"proc-mask", Tier::ns, make_proc_mask_wall},
-    {"rlimits", Tier::none, make_rlimits_wall},
     {"landlock", Tier::landlock, make_landlock_wall},
     {"capabilities", Tier::full, make_capabilities_wall},
     {"no-new-privs", Tier::full, make_no_new_privs_wall},
     {"seccomp", Tier::full, make_seccomp_wall},
+    {"rlimits", Tier::none, make_rlimits_wall},
 };
 
 }  // namespace

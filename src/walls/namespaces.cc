@@ -87,6 +87,28 @@ class UtsWall final : public NamespaceWall {
   }
 };
 
+class CgroupWall final : public NamespaceWall {
+ public:
+  CgroupWall() : NamespaceWall("cgroup", "cgroup", CLONE_NEWCGROUP) {}
+
+  Result<void> build(Setup& setup) override {
+    is_late_ = setup.has("control-group");
+    return {};
+  }
+
+  // A namespace that is made by the clone itself has the supervisor's group for its root, not the one that the child is
+  // born in: a workload that may mount cgroup v2 (tier ns) would see its own limits there, and could raise them.
+  [[nodiscard]] uint64_t clone_flags() const override { return is_late_ ? 0 : CLONE_NEWCGROUP; }
+
+  [[nodiscard]] bool raise(Child& child) noexcept override {
+    const long r = is_late_ ? sys::call(SYS_unshare, CLONE_NEWCGROUP) : 0;
+    return r == 0 || child.fail(static_cast<int>(r), "make a cgroup namespace");
+  }
+
+ private:
+  bool is_late_ = false;
+};
+
 class MountWall final : public NamespaceWall {
  public:
   MountWall() : NamespaceWall("mount", "mnt", CLONE_NEWNS) {}
@@ -127,7 +149,7 @@ std::unique_ptr<Wall> make_mount_wall() { return std::make_unique<MountWall>(); 
 std::unique_ptr<Wall> make_uts_wall() { return std::make_unique<UtsWall>(); }
 std::unique_ptr<Wall> make_pid_wall() { return std::make_unique<NamespaceWall>("pid", "pid", CLONE_NEWPID); }
 std::unique_ptr<Wall> make_ipc_wall() { return std::make_unique<NamespaceWall>("ipc", "ipc", CLONE_NEWIPC); }
-std::unique_ptr<Wall> make_cgroup_wall() { return std::make_unique<NamespaceWall>("cgroup", "cgroup", CLONE_NEWCGROUP); }
+std::unique_ptr<Wall> make_cgroup_wall() { return std::make_unique<CgroupWall>(); }
 std::unique_ptr<Wall> make_time_wall() { return std::make_unique<NamespaceWall>("time", "time", CLONE_NEWTIME); }
 
 }  // namespace sandstone::walls

@@ -31,7 +31,8 @@ class RootWall final : public Wall {
 
   Result<void> build(Setup& setup) override {
     if (!setup.has("mount")) return Error{"wall root", "needs the wall mount", "add it to --walls"};
-    root_bytes_ = std::to_string(setup.spec.limits.disk_bytes.value_or(kDefaultTmpfsBytes));
+    root_bytes_ = std::to_string(setup.private_bytes);
+    root_inodes_ = std::to_string(setup.private_bytes / kBytesPerInode);
     return plan_view(setup);
   }
 
@@ -57,9 +58,10 @@ class RootWall final : public Wall {
   // The new root is mounted over "/", where nobody but us can reach or replace it: this mount namespace is
   // our own.
   [[nodiscard]] Root make_root(Child& child) const noexcept {
-    const char* options[] = {"size", root_bytes_.c_str(), "mode", "0755"};
-    const int tmpfs = sys::detached_mount("tmpfs", options, 4, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+    const char* options[] = {"size", root_bytes_.c_str(), "nr_inodes", root_inodes_.c_str(), "mode", "0755"};
+    const int tmpfs = sys::detached_mount("tmpfs", options, 6, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
     if (tmpfs < 0) return child.fail(tmpfs, "make a tmpfs"), Root{};
+    if (child.setup.spec.limits.disk_bytes) child.disk_fd = tmpfs;
     const bool has_rootfs = !child.setup.spec.rootfs.empty();
     const int root = has_rootfs ? overlay(child, tmpfs) : tmpfs;
     if (root < 0) return {};
@@ -179,6 +181,7 @@ class RootWall final : public Wall {
   }
 
   std::string root_bytes_;
+  std::string root_inodes_;
 };
 
 }  // namespace

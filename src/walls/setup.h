@@ -49,6 +49,10 @@ struct ViewStep {
   int source_fd = -1;         // child: opened before the ids change, so that the caller's own rights decide
 };
 
+// An empty file takes no page of a tmpfs, yet a kilobyte of the kernel's memory: its size limits the number
+// of files too.
+inline constexpr uint64_t kBytesPerInode = 2048;
+
 struct Setup {
   RunSpec spec;                    // checked
   std::vector<std::string> walls;  // names of the walls in force
@@ -63,10 +67,14 @@ struct Setup {
   std::vector<std::string> environment;  // NAME=VALUE
   std::string hostname = "sandstone";
 
-  Fd rootfs_mount;               // a root caller's rootfs as an id-mapped detached mount
-  Fd save_lock;                  // the folder of --save, ours alone while this is open
-  bool report_denials = true;    // the seccomp wall installs a listener
-  bool terminal_inside = false;  // the pty is made in the sandbox's own devpts
+  // The size of the private tmpfs, which holds all private files but those of --tmpfs.
+  uint64_t private_bytes = kDefaultTmpfsBytes;
+  Fd rootfs_mount;                // a root caller's rootfs as an id-mapped detached mount
+  Fd save_lock;                   // the folder of --save, ours alone while this is open
+  bool report_denials = true;     // the seccomp wall installs a listener
+  bool terminal_inside = false;   // the pty is made in the sandbox's own devpts
+  bool counts_processes = false;  // the limit on processes is RLIMIT_NPROC's
+  bool keeps_slot = false;        // and process 1 keeps one place of it: see jail/pids_watch.h
 
   [[nodiscard]] bool has(std::string_view wall) const {
     return std::find(walls.begin(), walls.end(), wall) != walls.end();
@@ -94,6 +102,8 @@ struct Child {
   int terminal_slave_fd = -1;
   int rootfs_fd = -1;  // the rootfs and the folder of --save, opened while the ids are still the caller's
   int save_fd = -1;
+  int disk_fd = -1;                // out: the private tmpfs, if its size was asked for
+  int processes_fd = -1;           // out: the sandbox's proc, if its processes are to be counted
   int control_fd = -1;             // to the supervisor; process 1 inherits it
   void* network_helper = nullptr;  // net wall: the helper that makes the namespace meanwhile
 

@@ -251,7 +251,7 @@ class Planner {
       step.mode = kPublic;
       step.bytes = mount.size_bytes != 0
                        ? mount.size_bytes
-                       : std::min(kDefaultTmpfsBytes, spec_.limits.disk_bytes.value_or(kDefaultTmpfsBytes));
+                       : std::min(kDefaultTmpfsBytes, setup_.private_bytes);
       if (is_bind) {
         struct stat info {};
         if (::stat(mount.source.c_str(), &info) != 0)

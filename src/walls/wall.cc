@@ -6,6 +6,7 @@
 
 namespace sandstone::walls {
 
+Support Wall::support_for(const RunSpec&) const { return support(); }
 bool Wall::needed(const RunSpec&) const { return true; }
 Result<void> Wall::build(Setup&) { return {}; }
 bool Wall::raise(Child&) noexcept { return true; }

@@ -36,6 +36,8 @@ class Wall {
 
   [[nodiscard]] virtual const char* name() const = 0;
   [[nodiscard]] virtual Support support() const = 0;
+  // The same for what this spec asks of it, which may be less than all.
+  [[nodiscard]] virtual Support support_for(const RunSpec& spec) const;
   // False: the spec asks for nothing that this wall would do, and it is left out.
   [[nodiscard]] virtual bool needed(const RunSpec& spec) const;
   // True: a host without it fails the clone, so that support() has to be asked only then, for the reason.
