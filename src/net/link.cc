@@ -239,12 +239,13 @@ int configure(int netlink, const LinkPlan& plan, LinkResult* result) {
   }
   status = turn_off_offloads();
   if (step.failed("turn off eth0's offloads", status)) return status;
+  // In this order: a packet socket that is bound to an interface that is down loses its first frame.
+  status = set_up(netlink, kPeerIndex);
+  if (step.failed("set eth0's other end up", status)) return status;
   status = open_peer(&result->frames);
   if (step.failed("open a packet socket", status)) return status;
-  for (const int index : {kPeerIndex, kLinkIndex}) {
-    status = set_up(netlink, index);
-    if (step.failed("set eth0 up", status)) return status;
-  }
+  status = set_up(netlink, kLinkIndex);
+  if (step.failed("set eth0 up", status)) return status;
   status = add_address(netlink, kLinkIndex, AF_INET, kGuest4, sizeof kGuest4, kPrefix4);
   if (step.failed("give eth0 its IPv4 address", status)) return status;
   status = add_route(netlink, AF_INET, nullptr, 0, kGateway4, sizeof kGateway4, RT_TABLE_MAIN, nullptr);

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 #include <limits>
+#include <utility>
 
 #include "net/addresses.h"
 #include "net/reply_frame.h"
@@ -145,7 +146,8 @@ void Stack::attach(Fd frames) {
 }
 
 void Stack::prepare(PollSet& set) {
-  frames_index_ = frames_.valid() ? set.add(frames_.get(), POLLIN) : -1;
+  if (!frames_.valid()) return;  // clients of forwarded ports wait in the kernel's queue until there is somebody to ask
+  frames_index_ = set.add(frames_.get(), POLLIN);
   uint32_t timeout = std::numeric_limits<uint32_t>::max();
   slirp_pollfds_fill(
       slirp_, &timeout,
@@ -157,10 +159,11 @@ void Stack::prepare(PollSet& set) {
 }
 
 void Stack::turn(PollSet& set, bool poll_failed) {
+  if (frames_index_ < 0) return;
   slirp_pollfds_poll(
       slirp_, poll_failed ? 1 : 0,
       [](int index, void* opaque) { return from_poll(static_cast<PollSet*>(opaque)->ready(index)); }, &set);
-  if (set.ready(frames_index_) != 0) read_frames();
+  if (set.ready(std::exchange(frames_index_, -1)) != 0) read_frames();
 }
 
 void Stack::drain() {
