@@ -18,6 +18,7 @@ namespace sandstone::probe {
 namespace {
 
 constexpr int kPatienceMilliseconds = 10'000;
+constexpr pid_t kSmallestPid = 2000;
 
 Error lost() {
   return {"probe", "the canary on the host's side has ended", {}};
@@ -63,13 +64,22 @@ Result<Canary> Canary::start(const std::string& program, const CanaryPlace& plac
                         nullptr};
   const char* environment[] = {secret.c_str(), nullptr};
   Canary canary;
-  canary.pid_ = ::fork();
-  if (canary.pid_ < 0) return system_error("probe", "cannot start a process", errno);
-  if (canary.pid_ == 0) {
-    ::dup2(orders->read.get(), 0);
-    ::dup2(replies->write.get(), 1);
-    ::execve(program.c_str(), const_cast<char**>(argv), const_cast<char**>(environment));
-    ::_exit(127);
+  if (own_namespaces) (void)write_file("/proc/sys/kernel/ns_last_pid", std::to_string(kSmallestPid));
+  // The workload's processes are numbered from 1: a small number would name one of them as well, and an
+  // attempt on the canary would hit that.
+  for (int tries = 0; tries < kSmallestPid; ++tries) {
+    canary.pid_ = ::fork();
+    if (canary.pid_ < 0) return system_error("probe", "cannot start a process", errno);
+    if (canary.pid_ == 0) {
+      if (::getpid() < kSmallestPid && tries + 1 < kSmallestPid) ::_exit(0);
+      ::dup2(orders->read.get(), 0);
+      ::dup2(replies->write.get(), 1);
+      ::execve(program.c_str(), const_cast<char**>(argv), const_cast<char**>(environment));
+      ::_exit(127);
+    }
+    if (canary.pid_ >= kSmallestPid || tries + 1 == kSmallestPid) break;
+    while (::waitpid(canary.pid_, nullptr, 0) < 0 && errno == EINTR) {
+    }
   }
   canary.to_ = std::move(orders->write);
   canary.from_ = std::move(replies->read);

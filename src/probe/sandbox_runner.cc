@@ -77,7 +77,7 @@ std::string SandboxRunner::parameter(const std::string& key) const {
 std::vector<std::string> SandboxRunner::command() const {
   std::vector<std::string> argv{parameter("program"), "all"};
   for (const auto& parameters : {canary_.parameters(), bequest_.parameters()})
-    for (const auto& [key, value] : parameters) argv.push_back(key + "=" + value);
+    for (const auto& [key, value] : parameters) argv.push_back(fmt::format("{}={}", key, value));
   return argv;
 }
 

@@ -28,7 +28,7 @@
 namespace sandstone::probe_program {
 namespace {
 
-constexpr int kPatienceMilliseconds = 2000;
+constexpr int kHangMilliseconds = 4000;
 
 std::vector<Operation> all_operations() {
   std::vector<Operation> all;
@@ -67,35 +67,64 @@ const char* word_for(Verdict::Kind kind) {
   return "not-applicable";
 }
 
-// In a process of its own: what one attempt does to itself, be it being killed, concerns no other.
-void attempt(const Operation& operation, const Parameters& parameters) {
+// An attempt under way, in a process of its own: what it does to itself, be it being killed, concerns no
+// other.
+struct Running {
+  Operation operation;
+  pid_t child = -1;
+  int verdict = -1;
+};
+
+Running begin(const Operation& operation, const Parameters& parameters) {
+  Running running{operation, -1, -1};
   int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) return report(operation, "not-applicable", 0, "no pipe");
-  const pid_t child = ::fork();
-  if (child < 0) return report(operation, "not-applicable", 0, "no process");
-  if (child == 0) {
+  if (::pipe2(ends, O_CLOEXEC) != 0) return running;
+  running.child = ::fork();
+  if (running.child == 0) {
     ::close(ends[0]);
     errno = 0;
     serialise(ends[1], operation.attempt(parameters));
     ::_exit(0);
   }
   ::close(ends[1]);
-  pollfd wait{ends[0], POLLIN, 0};
+  running.verdict = ends[0];
+  return running;
+}
+
+void finish(const Running& running) {
+  if (running.child < 0) return report(running.operation, "not-applicable", 0, "no process to try it in");
+  pollfd wait{running.verdict, POLLIN, 0};
   int ready = 0;
-  while ((ready = ::poll(&wait, 1, kPatienceMilliseconds)) < 0 && errno == EINTR) {
+  while ((ready = ::poll(&wait, 1, kHangMilliseconds)) < 0 && errno == EINTR) {
   }
   char block[4096];
-  const ssize_t got = ready > 0 ? ::read(ends[0], block, sizeof block) : 0;
-  ::close(ends[0]);
-  if (ready == 0) ::kill(child, SIGKILL);
+  const ssize_t got = ready > 0 ? ::read(running.verdict, block, sizeof block) : 0;
+  ::close(running.verdict);
+  if (ready == 0) ::kill(running.child, SIGKILL);
   int status = 0;
-  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  while (::waitpid(running.child, &status, 0) < 0 && errno == EINTR) {
   }
-  if (ready == 0) return report(operation, "timeout", 0, "no verdict after 2 s");
+  if (ready == 0) return report(running.operation, "timeout", 0, "no verdict after 4 s");
   if (got <= 0)
-    return report(operation, "signal", WIFSIGNALED(status) ? WTERMSIG(status) : 0, "ended by the kernel");
+    return report(running.operation, "signal", WIFSIGNALED(status) ? WTERMSIG(status) : 0,
+                  "ended by the kernel");
   const Verdict verdict = deserialise(std::string(block, static_cast<size_t>(got)));
-  report(operation, word_for(verdict.kind), verdict.error, verdict.detail);
+  report(running.operation, word_for(verdict.kind), verdict.error, verdict.detail);
+}
+
+int try_all(const char* only, const Parameters& parameters) {
+  std::vector<Running> waiting;
+  const auto operations = all_operations();
+  const auto wanted = [&](const Operation& operation) {
+    return only == nullptr || std::strcmp(operation.name, only) == 0;
+  };
+  for (const auto& operation : operations)
+    if (wanted(operation) && operation.waits) waiting.push_back(begin(operation, parameters));
+  for (const auto& operation : operations)
+    if (wanted(operation) && !operation.waits) finish(begin(operation, parameters));
+  for (const auto& running : waiting) finish(running);
+  std::puts("end");
+  return 0;
 }
 
 int print_file(const char* path) {
@@ -139,10 +168,7 @@ int run(int argc, char** argv) {
   Parameters parameters;
   parameters.set("parent=" + std::to_string(::getppid()));
   for (int i = one ? 3 : 2; i < argc; ++i) parameters.set(argv[i]);
-  for (const auto& operation : all_operations())
-    if (!one || std::strcmp(operation.name, argv[2]) == 0) attempt(operation, parameters);
-  std::puts("end");
-  return 0;
+  return try_all(one ? argv[2] : nullptr, parameters);
 }
 
 }  // namespace

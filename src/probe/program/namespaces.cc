@@ -9,6 +9,7 @@
 #include <csignal>
 
 #include "probe/program/attempt.h"
+#include "probe/program/canary.h"
 
 namespace sandstone::probe_program {
 namespace {
@@ -62,6 +63,9 @@ Verdict enter(const Parameters& p, const char* name, int type) {
   const std::string path = "/proc/" + p.text("pid") + "/ns/" + name;
   const Descriptor host(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!host.valid()) return refused("open " + path);
+  const Descriptor name_file(::open(("/proc/" + p.text("pid") + "/comm").c_str(), O_RDONLY | O_CLOEXEC));
+  if (name_file.valid() && read_up_to(name_file.get()) != std::string(kCanaryName) + "\n")
+    return without_effect("a process of the sandbox's own has the number");
   if (::setns(host.get(), type) != 0) return refused("setns");
   return allowed("stands in a namespace of the host");
 }

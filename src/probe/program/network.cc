@@ -39,7 +39,7 @@ const sockaddr* generic(const void* address) {
 // Non-blocking sockets and a poll: an attempt must end on a network that swallows packets, too.
 Verdict finish_connection(const Parameters& p, int socket) {
   pollfd wait{socket, POLLOUT, 0};
-  if (::poll(&wait, 1, 300) <= 0) return without_effect("no answer");
+  if (::poll(&wait, 1, kPatience) <= 0) return without_effect("no answer");
   int error = 0;
   socklen_t size = sizeof error;
   ::getsockopt(socket, SOL_SOCKET, SO_ERROR, &error, &size);
@@ -99,7 +99,7 @@ Verdict tcp_listen(const Parameters& p) {
   ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   if (::bind(socket.get(), generic(&address), sizeof address) != 0) return refused("bind");
   if (::listen(socket.get(), 4) != 0) return refused("listen");
-  if (!readable(socket.get())) return without_effect("the host cannot reach the port");
+  if (!readable(socket.get(), kPatienceInVain)) return without_effect("the host cannot reach the port");
   const Descriptor peer(::accept4(socket.get(), nullptr, nullptr, SOCK_CLOEXEC));
   if (!peer.valid()) return refused("accept");
   if (!readable(peer.get()) || !p.holds_secret("secret", read_up_to(peer.get(), 1)))
@@ -110,7 +110,7 @@ Verdict tcp_listen(const Parameters& p) {
 Verdict exchange_datagram(const Parameters& p, int socket) {
   if (::send(socket, "hello", 5, MSG_NOSIGNAL) < 0) return refused("send");
   pollfd wait{socket, POLLIN, 0};
-  if (::poll(&wait, 1, 120) <= 0) return without_effect("no answer");
+  if (::poll(&wait, 1, kPatience) <= 0) return without_effect("no answer");
   char answer[128] = {};
   const ssize_t got = ::recv(socket, answer, sizeof answer, MSG_DONTWAIT);
   if (got < 0) return refused("recv");
@@ -182,7 +182,7 @@ Verdict icmp_raw(const Parameters& p) {
 Verdict packet_sniff(const Parameters& p) {
   const Descriptor socket(::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, htons(0x0003)));
   if (!socket.valid()) return refused("socket(AF_PACKET)");
-  for (int i = 0; i < 50 && readable(socket.get(), 60); ++i) {
+  for (int i = 0; i < 200 && readable(socket.get(), kPatienceInVain); ++i) {
     char frame[2048];
     const ssize_t got = ::recv(socket.get(), frame, sizeof frame, MSG_DONTWAIT);
     if (got > 0 && p.holds_secret("secret", std::string(frame, static_cast<size_t>(got))))
@@ -243,11 +243,11 @@ constexpr Operation kOperations[] = {
     {"tcp6-connect", kArea, "connects to a TCP service on the host's IPv6 loopback", tcp6_connect},
     {"tcp-fast-open", kArea, "connects by sendto(MSG_FASTOPEN), without connect(2)", tcp_fast_open},
     {"mptcp-connect", kArea, "connects by Multipath TCP, which falls back to TCP", mptcp_connect},
-    {"tcp-listen", kArea, "opens a TCP port that the host can reach", tcp_listen},
+    {"tcp-listen", kArea, "opens a TCP port that the host can reach", tcp_listen, true},
     {"udp-send", kArea, "exchanges datagrams with a UDP service on the host's loopback", udp_send},
     {"icmp-raw", kArea, "sends hand-made ICMP to the host", icmp_raw},
     {"raw-socket", kArea, "has a raw IP socket", raw_socket},
-    {"packet-sniff", kArea, "overhears the host's traffic with a packet socket", packet_sniff},
+    {"packet-sniff", kArea, "overhears the host's traffic with a packet socket", packet_sniff, true},
     {"packet-socket", kArea, "has a packet socket: a part of the kernel with a history of holes",
      packet_socket},
     {"unix-path", kArea, "connects to a service of the host by its AF_UNIX path", unix_path},

@@ -56,6 +56,7 @@ struct Operation {
   const char* area;
   const char* description;  // what an attacker gains by it
   Verdict (*attempt)(const Parameters&);
+  bool waits = false;  // for something outside, which may never come: tried beside the others
 };
 
 std::span<const Operation> file_operations();

@@ -23,6 +23,11 @@ namespace {
 
 constexpr char kArea[] = "processes";
 
+// An address in the canary, which in this process means nothing.
+void* there(const Parameters& p, const char* key) {
+  return reinterpret_cast<void*>(p.number(key));  // NOLINT(performance-no-int-to-ptr)
+}
+
 pid_t canary_pid(const Parameters& p) {
   return static_cast<pid_t>(p.number("pid"));
 }
@@ -44,8 +49,7 @@ Verdict ptrace_attach(const Parameters& p) {
 Verdict read_memory(const Parameters& p) {
   char data[64] = {};
   const iovec local{data, sizeof data - 1};
-  const iovec remote{reinterpret_cast<void*>(p.number("address")),
-                     sizeof data - 1};  // NOLINT(performance-no-int-to-ptr): not in this process
+  const iovec remote{there(p, "address"), sizeof data - 1};
   if (::process_vm_readv(canary_pid(p), &local, 1, &remote, 1, 0) < 0) return refused("process_vm_readv");
   if (!p.holds_secret("secret", data)) return without_effect("not the canary's memory");
   return allowed("read the memory of a process of the host");
@@ -54,8 +58,7 @@ Verdict read_memory(const Parameters& p) {
 Verdict write_memory(const Parameters& p) {
   char data[] = "evil";
   const iovec local{data, sizeof data};
-  const iovec remote{reinterpret_cast<void*>(p.number("scratch")),
-                     sizeof data};  // NOLINT(performance-no-int-to-ptr): not in this process
+  const iovec remote{there(p, "scratch"), sizeof data};
   if (::process_vm_writev(canary_pid(p), &local, 1, &remote, 1, 0) < 0) return refused("process_vm_writev");
   return claimed("wrote into the memory of a process of the host");
 }
