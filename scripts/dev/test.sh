@@ -68,7 +68,7 @@ fi
 if [[ ! $quick ]]; then
   suite "units with sanitizers" build_and_test_debug
   ((EUID != 0)) || suite "the kernel's selftests" "$root/scripts/selftests.sh"
-  suite "the test machine, kernel 6.1" "$root/dev" machine --test
+  suite "the test machine, kernel 6.1" "$root/dev" machine --test attacks program
 fi
 
 ((skipped)) && extra=", $skipped skipped" || extra=
