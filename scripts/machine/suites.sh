@@ -1,6 +1,6 @@
 #!/bin/bash
 # Inside the test machine: the whole-program tests as root and as the ordinary user, the kernel's selftests, one sum.
-# suites.sh [AREA...]
+# suites.sh [AREA...]: only those folders of tests/.
 set -uo pipefail
 passed=0 failed=0 skipped=0
 
@@ -18,13 +18,22 @@ suite() {
   fi
 }
 
-suite "as root" tests/support/run_suites.py "$@"
-# The attacks are left out here: run as root, they attack as both.
-if (($#)); then areas=("$@"); else
-  mapfile -t areas < <(cd tests && printf '%s\n' */*_test.py | cut -d / -f 1 | sort -u | grep -vxE 'attacks|support')
+selftests='' areas=()
+for area in "$@"; do
+  if [[ $area == selftests ]]; then selftests=1; else areas+=("$area"); fi
+done
+users=("${areas[@]}")
+if (($# == 0)); then
+  selftests=1
+  mapfile -t areas < <(cd tests && printf '%s\n' */*_test.py | cut -d / -f 1 | sort -u | grep -vx support)
+  # Run as root, the attacks attack as both.
+  mapfile -t users < <(printf '%s\n' "${areas[@]}" | grep -vx attacks)
 fi
-suite "as an ordinary user" as-user tests/support/run_suites.py "${areas[@]}"
-(($#)) || suite "the kernel's selftests" python3 tests/selftests/compare.py .machine/selftests
+if ((${#areas[@]})); then
+  suite "as root" tests/support/run_suites.py "${areas[@]}"
+  suite "as an ordinary user" as-user tests/support/run_suites.py "${users[@]}"
+fi
+[[ -z $selftests ]] || suite "the kernel's selftests" python3 tests/selftests/compare.py .machine/selftests
 ((skipped)) && extra=", $skipped skipped" || extra=
 echo "$passed passed, $failed failed$extra"
 ((failed == 0 && passed > 0))
