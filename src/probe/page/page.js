@@ -58,7 +58,7 @@
   function strata() {
     const whole = report.experiments.find((experiment) => experiment.kind === 'tier' && experiment.tier === last && experiment.walls);
     const walls = whole ? whole.walls : [];
-    byId('strata-tier').textContent = `tier ${last}, outermost first`;
+    byId('strata-tier').textContent = `tier ${last}, in the order in which they are raised`;
     const count = (wall) => {
       let only = 0, shared = 0;
       for (const operation of report.operations) {
@@ -76,7 +76,7 @@
       const b = make('span', { class: 'shared' }); b.style.width = width(shared);
       const kept = report.experiments.some((e) => e.kind === 'without' && e.tier === last && e.wall === wall && e.not_run);
       const nothing = kept ? 'others stand on it' : 'nothing that is tried here';
-      const figure = only + shared === 0 ? nothing : `${only} only it · ${shared} others too`;
+      const figure = only + shared === 0 ? nothing : `${only} by it alone · ${shared} shared`;
       byId('strata').append(make('li', {}, make('button', {
         type: 'button', class: only + shared === 0 ? 'idle' : '', 'aria-pressed': 'false', 'data-wall': wall,
         onclick: () => { state.wall = state.wall === wall ? null : wall; refresh(); },
