@@ -207,8 +207,8 @@ class Config(sandstone_test.TestCase):
     def test_what_is_printed_gives_the_same_again(self):
         words = [
             "--tier", "landlock", "--best-effort", "--walls", "user,mount", "-v", ".:/a:ro", "--bind", "/x:y", "/b c", "--tmpfs", "/t:1m",
-            "-w", "/a", "-e", "A=ü \"\n", "-e", "EMPTY=", "-u", "7:8", "--hostname", "h", "--rootfs", "/r", "--name", "n",
-            "-m", "64m", "--cpu-percent", "33", "--pids-limit", "9", "--ulimit", "stack=unlimited", "--ulimit", "nofile=1:2", "--disk", "1g",
+            "-w", "/a", "-e", "A=ü \"\n", "-e", "EMPTY=", "-u", "7:8", "--hostname", "h", "--rootfs", "/r", "--save", "s", "--name", "n",
+            "-m", "64m", "--cpu-percent", "33", "--pids-limit", "9", "--ulimit", "stack=unlimited", "--ulimit", "nofile=1:2",
             "--timeout", "1.5s", "--output-limit", "1k", "--network", "user", "--allow", "a.org,b.org:443", "--allow", "192.0.2.0/24",
             "-p", "8080:80", "-p", "0.0.0.0:53:53/udp", "-it", "python3", "-c", "print('x')",
         ]
