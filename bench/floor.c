@@ -1,14 +1,12 @@
-/* floor TRUE: the least that any jail of this kind does. The namespaces of `sandstone run --tier full`, id maps, a tmpfs
- * as the root, the old root detached, a seccomp filter of an allow-list's size, and then TRUE; nothing else is checked,
- * mounted, dropped, reported or cleaned. It is the measure, not a sandbox: do not run what you distrust in it. */
+/* floor TRUE: the least that any jail of this kind does. The namespaces of `sandstone run --tier full`, id
+ * maps, a tmpfs as the root, the old root detached, a seccomp filter of an allow-list's size, and then TRUE;
+ * nothing else is checked, mounted, dropped, reported or cleaned. It is the measure, not a sandbox: do not
+ * run what you distrust in it. */
 #define _GNU_SOURCE
 #include <fcntl.h>
-#include <linux/audit.h>
-#include <linux/filter.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -17,21 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { kLeaves = 128 }; /* of a tree over the numbers 0 to 511, as an allow-list of some 300 calls has */
-static struct sock_filter filter[8 + 2 * kLeaves];
-static unsigned short size;
-
-static void tree(int first, int last) { /* an instruction for each inner node and for each leaf */
-  const int at = size++, middle = (first + last) / 2;
-  if (last - first == 1) {
-    const unsigned verdict = first % 16 == 15 && first > 64 ? SECCOMP_RET_ERRNO | 38 : SECCOMP_RET_ALLOW;
-    filter[at] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, verdict);
-    return;
-  }
-  tree(first, middle);
-  filter[at] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, (unsigned)middle * 4, (unsigned char)(size - at - 1), 0);
-  tree(middle, last);
-}
+#include "filter.h"
 
 static int put(pid_t pid, const char* file, const char* text) {
   char path[64];
@@ -46,28 +30,28 @@ int main(int argc, char** argv) {
   int go[2], status = 0;
   if (program < 0 || pipe2(go, O_CLOEXEC) != 0) return 125;
   struct clone_args args = {.exit_signal = SIGCHLD};
-  args.flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP | CLONE_NEWTIME;
+  args.flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS |
+               CLONE_NEWCGROUP | CLONE_NEWTIME;
   const pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof args);
   if (pid == 0) {
     char byte;
     if (read(go[0], &byte, 1) != 1) _exit(125); /* the maps are written */
     if (mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, NULL) || chdir("/tmp")) _exit(125);
     if (syscall(SYS_pivot_root, ".", ".") || umount2(".", MNT_DETACH) || chdir("/")) _exit(125);
-    filter[size++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch));
-    filter[size++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 1, 0);
-    filter[size++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
-    filter[size++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
-    tree(0, kLeaves);
-    const struct sock_fprog load = {size, filter};
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &load)) _exit(125);
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+        syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, allow_list()))
+      _exit(125);
     execveat(program, "", (char*[]){"true", NULL}, (char*[]){NULL}, AT_EMPTY_PATH);
     _exit(125);
   }
   const int user = geteuid() != 0;
   char uid[32], gid[32];
-  snprintf(uid, sizeof uid, "1000 %d 1", user ? (int)geteuid() : 65534); /* root's jail is nobody outside, as ours is */
+  snprintf(uid, sizeof uid, "1000 %d 1",
+           user ? (int)geteuid() : 65534); /* root's jail is nobody outside, as ours is */
   snprintf(gid, sizeof gid, "1000 %d 1", user ? (int)getegid() : 65534);
-  if (pid < 0 || (user && !put(pid, "setgroups", "deny")) || !put(pid, "uid_map", uid) || !put(pid, "gid_map", gid)) return 125;
+  if (pid < 0 || (user && !put(pid, "setgroups", "deny")) || !put(pid, "uid_map", uid) ||
+      !put(pid, "gid_map", gid))
+    return 125;
   if (write(go[1], "", 1) != 1 || waitpid(pid, &status, 0) != pid) return 125;
   return WIFEXITED(status) ? WEXITSTATUS(status) : 125;
 }

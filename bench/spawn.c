@@ -1,9 +1,10 @@
-/* spawn ROUNDS GAP_US CPU COMMANDS: times start-up to exit of every command in the file COMMANDS, one round after the
- * other, so that whatever else the machine does falls upon all alike. A line of COMMANDS is one command, its words
- * separated by tabs. Prints a line for each run: the command's number, its nanoseconds, its wait status.
+/* spawn ROUNDS GAP_US CPU COMMANDS: times start-up to exit of every command in the file COMMANDS, one round
+ * after the other, so that whatever else the machine does falls upon all alike. A line of COMMANDS is one
+ * command, its words separated by tabs; a word of the form N<FILE opens FILE as descriptor N. Prints a line
+ * for each run: the command's number, its nanoseconds, its wait status.
  *
- * CPU: -1, or the one CPU that everything is pinned to. GAP_US: the pause before each run, in which the kernel
- * finishes what the run before left it (it takes network namespaces apart in the background). */
+ * CPU: -1, or the one CPU that everything is pinned to. GAP_US: the pause before each run, in which the
+ * kernel finishes what the run before left it (it takes network namespaces apart in the background). */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <sched.h>
@@ -19,6 +20,7 @@ enum { kCommands = 64, kWords = 128 };
 
 extern char** environ;
 static char* commands[kCommands][kWords + 1];
+static posix_spawn_file_actions_t files[kCommands];
 
 static long now(void) {
   struct timespec t;
@@ -35,7 +37,17 @@ static int read_commands(const char* path) {
   while (count < kCommands && getline(&line, &room, file) > 0) {
     line[strcspn(line, "\n")] = '\0';
     int words = 0;
-    for (char* word = strtok(line, "\t"); word && words < kWords; word = strtok(NULL, "\t")) commands[count][words++] = word;
+    posix_spawn_file_actions_init(&files[count]); /* nothing comes in, and nobody reads what comes out */
+    for (int fd = 0; fd < 3; ++fd)
+      posix_spawn_file_actions_addopen(&files[count], fd, "/dev/null", O_RDWR, 0);
+    for (char* word = strtok(line, "\t"); word && words < kWords; word = strtok(NULL, "\t")) {
+      char* end;
+      const long fd = strtol(word, &end, 10);
+      if (end > word && *end == '<')
+        posix_spawn_file_actions_addopen(&files[count], (int)fd, end + 1, O_RDONLY, 0);
+      else
+        commands[count][words++] = word;
+    }
     if (words > 0) ++count;
     line = NULL;
   }
@@ -54,9 +66,6 @@ int main(int argc, char** argv) {
     CPU_SET(cpu, &one);
     if (sched_setaffinity(0, sizeof one, &one) != 0) return perror("sched_setaffinity"), 1;
   }
-  posix_spawn_file_actions_t files; /* the streams of all: nothing in, and nobody reads what comes out */
-  posix_spawn_file_actions_init(&files);
-  for (int fd = 0; fd < 3; ++fd) posix_spawn_file_actions_addopen(&files, fd, "/dev/null", O_RDWR, 0);
   int order[kCommands];
   for (int i = 0; i < count; ++i) order[i] = i;
   srand(1);
@@ -71,7 +80,8 @@ int main(int argc, char** argv) {
       pid_t pid = 0;
       int status = 0;
       const long begin = now();
-      if (posix_spawn(&pid, commands[i][0], &files, NULL, commands[i], environ) != 0) return perror(commands[i][0]), 1;
+      if (posix_spawn(&pid, commands[i][0], &files[i], NULL, commands[i], environ) != 0)
+        return perror(commands[i][0]), 1;
       while (waitpid(pid, &status, 0) < 0) {
       }
       printf("%d %ld %d\n", i, now() - begin, status);
