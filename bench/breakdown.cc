@@ -75,7 +75,7 @@ constexpr std::array kStages = {"streams",
 
 void run_once(const std::string& program, std::map<std::string, Samples>& samples) {
   Stages stages(samples);
-  auto streams = engine::connect_streams({Stream::null, Stream::inherit, Stream::inherit});
+  auto streams = engine::connect_streams({Stream::null, Stream::inherit, Stream::inherit}, false);
   if (!streams) die(streams.error());
   stages.end(kStages[0]);
   auto prepared = jail::prepare(spec_of(program));
@@ -107,7 +107,7 @@ void run_once(const std::string& program, std::map<std::string, Samples>& sample
 long launch_with(const std::string& program, const std::vector<std::string>& walls) {
   RunSpec spec = spec_of(program);
   spec.walls = walls;
-  auto streams = engine::connect_streams({Stream::null, Stream::inherit, Stream::inherit});
+  auto streams = engine::connect_streams({Stream::null, Stream::inherit, Stream::inherit}, false);
   if (!streams) die(streams.error());
   auto prepared = jail::prepare(spec);
   if (!prepared) return -1;
