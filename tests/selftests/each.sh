@@ -7,7 +7,7 @@ for program in "$1"/*/*; do
   folder=$(mktemp -d /tmp/selftest.XXXXXX)
   cp -r "${program%/*}/." "$folder"
   echo "== $name"
-  (cd "$folder" && timeout 300 "./${program##*/}" 2>&1)
+  (cd "$folder" && timeout 3000 "./${program##*/}" 2>&1)
   echo "
 == $?"
   rm -rf "$folder"
