@@ -14,7 +14,7 @@ BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 
 
 # Few walls make for few runs: what is shown is the same. The promises that the missing walls would keep are broken.
-FEW = ("--tier", "full", "--walls", "environment,net")
+FEW = ("--tier", "full", "--walls", "environment,net,user")
 
 
 class Faces(sandstone_test.TestCase):
@@ -76,7 +76,7 @@ class Faces(sandstone_test.TestCase):
         dom, complaints = self.open_in_browser(f"file://{self.dir}/page.html#udp-send")
         self.assertEqual(complaints, [])
         self.assertEqual(dom.count('class="operation"'), len(report["operations"]))
-        self.assertEqual(re.findall(r'data-wall="([^"]*)"', dom), ["environment", "net"])
+        self.assertEqual(re.findall(r'data-wall="([^"]*)"', dom), ["environment", "net", "user"])
         self.assertIn("Take net away, and it succeeds.", dom, "the linked attempt is open")
 
     @unittest.skipUnless(BROWSER, "no browser here: install the package chromium")
