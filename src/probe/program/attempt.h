@@ -73,10 +73,12 @@ struct Executed {
 };
 Executed execute(const std::vector<std::string>& argv, const std::function<bool()>& before_exec = {});
 
-// How long, in milliseconds, to wait for an answer. On loopback it takes microseconds, unless the machine is busy.
+// How long, in milliseconds, to wait for an answer. On loopback it takes microseconds, unless the machine is
+// busy.
 inline constexpr int kPatience = 500;
 
-// The same for something that comes from the canary every 15 ms, or never: half of all runs wait for it in vain.
+// The same for something that comes from the canary every 15 ms, or never: half of all runs wait for it in
+// vain.
 inline constexpr int kPatienceInVain = 300;
 
 bool readable(int fd, int milliseconds = kPatience);  // waits until `fd` can be read

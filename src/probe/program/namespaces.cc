@@ -71,7 +71,7 @@ Verdict enter(const Parameters& p, const char* name, int type) {
 }
 
 Verdict enter_mount(const Parameters& p) {
-  const Verdict verdict = enter(p, "mnt", CLONE_NEWNS);
+  Verdict verdict = enter(p, "mnt", CLONE_NEWNS);
   if (verdict.kind != Verdict::Kind::allowed) return verdict;
   return read_secret_file(p, "secret", p.text("home") + "/secret");
 }
