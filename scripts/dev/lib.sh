@@ -77,3 +77,15 @@ build() {
     quietly "$root/build/log/ninja-$preset" ninja -C "$root/build/$preset" "$@"
   ) 9>"$root/build/lock"
 }
+
+# The library kernel: minutes from nothing, so it shows how far it is; seconds when nothing changed.
+build_kernel() {
+  need build kernel
+  mkdir -p "$root/build"
+  (
+    flock 9
+    [[ -e $root/build/release/build.ninja ]] ||
+      quietly "$root/build/log/configure-release" env -C "$root" cmake --preset release
+    ninja -C "$root/build/release" --quiet library_kernel >&2
+  ) 9>"$root/build/lock"
+}

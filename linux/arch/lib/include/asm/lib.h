@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What the port's own files share. */
+#ifndef _ASM_LIB_LIB_H
+#define _ASM_LIB_LIB_H
+
+#include <linux/types.h>
+#include <lib_abi.h>
+
+struct task_struct;
+struct pt_regs;
+
+/* host.c: the few things that are asked of the host. Raw system calls: there is no libc inside. */
+long lib_host(long number, long a, long b, long c, long d, long e, long f);
+void lib_futex_wake(u32 *word, int count);
+/* Until *word is not `value`; `deadline` in nanoseconds of the monotonic clock, all ones for none. */
+void lib_futex_wait(u32 *word, u32 value, u64 deadline);
+u64 lib_host_clock(void);
+void lib_host_fence(void);
+
+/* Other host threads run at the same time, so what is shared with them needs real atomic instructions. */
+static inline u32 lib_swap(u32 *word, u32 value)
+{
+	asm volatile("xchgl %0, %1" : "+r"(value), "+m"(*word) : : "memory");
+	return value;
+}
+static inline u64 lib_swap64(u64 *word, u64 value)
+{
+	asm volatile("xchgq %0, %1" : "+r"(value), "+m"(*word) : : "memory");
+	return value;
+}
+static inline bool lib_replace(u32 *word, u32 old, u32 value)
+{
+	bool done;
+
+	asm volatile("lock cmpxchgl %3, %1" : "=@ccz"(done), "+m"(*word), "+a"(old) : "r"(value) : "memory");
+	return done;
+}
+static inline void lib_add(u32 *word, u32 value)
+{
+	asm volatile("lock addl %1, %0" : "+m"(*word) : "r"(value) : "memory", "cc");
+}
+static inline void lib_or(u32 *word, u32 bits)
+{
+	asm volatile("lock orl %1, %0" : "+m"(*word) : "r"(bits) : "memory", "cc");
+}
+static inline void lib_or64(u64 *word, u64 bits)
+{
+	asm volatile("lock orq %1, %0" : "+m"(*word) : "r"(bits) : "memory", "cc");
+}
+
+extern struct lib_carrier lib_carriers[LIB_MAX_CARRIERS];
+
+/* cpu.c: the CPU as a lock that carriers pass on. */
+int lib_take_cpu(struct lib_carrier *carrier);
+void lib_drop_cpu(void);
+void lib_resume(struct lib_carrier *carrier);
+void lib_idle(void);
+void lib_abandon(void) __noreturn;
+void lib_boot_on(struct lib_carrier *carrier);
+void lib_run(struct lib_carrier *carrier);
+s64 lib_enter(struct lib_carrier *carrier, u64 number, u64 a, u64 b, u64 c, u64 d, u64 e, u64 f);
+void lib_ended(u32 state) __noreturn;
+
+/* task.c: tasks and their carriers. */
+void lib_first_step(void);
+s64 lib_bind(struct lib_carrier *carrier, s32 pid);
+s64 lib_unbind(struct lib_carrier *carrier);
+s64 lib_interrupt_task(struct lib_carrier *carrier, s32 pid);
+void lib_outside(void);
+
+/* interrupt.c and time.c */
+void lib_interrupt(u32 number);
+void lib_ring_bell(void);
+u64 lib_now(void);
+void lib_timer_expired(void);
+
+extern u64 lib_interrupts; /* how many have been run */
+
+/* fault.c */
+u64 lib_fault(u64 ip, u64 address, u64 *registers);
+void lib_map_vmalloc(struct lib_carrier *carrier);
+
+/* leave.c */
+bool lib_do_signals(struct pt_regs *regs);
+
+long lib_special_call(struct pt_regs *regs);
+long lib_device_add(unsigned int number);
+long lib_device_remove(unsigned int number);
+
+#endif

@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _ASM_LIB_MMU_H
+#define _ASM_LIB_MMU_H
+typedef struct {
+	int unused;
+} mm_context_t;
+#endif

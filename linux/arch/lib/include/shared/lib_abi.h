@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: GPL-2.0 OR MIT */
+/*
+ * What the library kernel's image and the program that loads it agree on: where things are, the words that they share,
+ * and the calls into the image. The image names its version; a loader refuses another one than its own.
+ */
+#ifndef LIB_ABI_H
+#define LIB_ABI_H
+
+#define LIB_ABI_MAGIC 0x6c656e72656b6c73 /* "slkernel" */
+#define LIB_ABI_VERSION 1
+
+#include <lib_layout.h>
+
+#define LIB_MAX_MEMORY 0x800000000
+
+/* Device n, 0 to LIB_MAX_DEVICES - 1, has its registers at physical address LIB_DEVICE_ADDRESS(n), interrupt n + 1. */
+#define LIB_MAX_DEVICES 32
+#define LIB_DEVICE_SIZE 0x1000
+#define LIB_DEVICE_ADDRESS(n) (0x100000000UL * 16 + (n) * LIB_DEVICE_SIZE)
+#define LIB_INTERRUPT_TIMER 0
+#define LIB_INTERRUPT_DEVICE(n) ((n) + 1)
+#define LIB_INTERRUPT_WORK 40 /* something was put into lib_shared.work */
+
+/* lib_shared.state */
+#define LIB_BOOTING 0
+#define LIB_READY 1
+#define LIB_HALTED 2
+#define LIB_DEAD 3 /* it panicked; the log says why */
+
+/* lib_carrier.status after a call came back */
+#define LIB_RETURNED 0 /* the result is the system call's */
+#define LIB_SIGNAL 1   /* as before, and lib_carrier.signal is to be delivered to a handler of the task's */
+#define LIB_EXITED 2   /* the task is no more */
+#define LIB_GONE 3     /* the kernel is halted or dead */
+
+/* Calls of the embedder's own, beside the system calls; never let a guest make them. */
+#define LIB_CALL_BASE 0x10000
+#define LIB_CALL_CLONE (LIB_CALL_BASE + 0)      /* flags, wanted pid or 0 -> pid */
+#define LIB_CALL_DEVICE_ADD (LIB_CALL_BASE + 1) /* device number */
+#define LIB_CALL_DEVICE_REMOVE (LIB_CALL_BASE + 2)
+#define LIB_CALL_HALT (LIB_CALL_BASE + 3)       /* sync, unmount, end every task */
+#define LIB_CALL_STATISTICS (LIB_CALL_BASE + 4) /* struct lib_statistics * */
+
+#ifndef __ASSEMBLY__
+#ifdef __KERNEL__
+#include <linux/types.h>
+typedef u8 lib_u8;
+typedef u32 lib_u32;
+typedef s32 lib_s32;
+typedef u64 lib_u64;
+typedef s64 lib_s64;
+#else
+#include <stdint.h>
+typedef uint8_t lib_u8;
+typedef uint32_t lib_u32;
+typedef int32_t lib_s32;
+typedef uint64_t lib_u64;
+typedef int64_t lib_s64;
+#endif
+
+/* A signal for a handler of the task's, as struct ksignal has it. */
+struct lib_signal {
+	lib_u32 number, flags;
+	lib_u64 handler, restorer, mask;
+	lib_u8 info[128];
+};
+
+/* A host thread that may run the kernel. */
+struct lib_carrier {
+	lib_u64 host_sp;            /* its own stack, while it is inside */
+	lib_u64 task;               /* the task that it makes calls for; 0: none */
+	lib_u64 stack;              /* where that task's kernel stack starts */
+	lib_u32 id;                 /* what it writes into the lock */
+	lib_s32 memory;             /* LIB_MEMORY_… */
+	lib_u64 vmalloc_generation; /* which of lib_shared's its process has mapped */
+	lib_u32 wake;               /* futex: 1, the CPU was given to it; 2, it sleeps */
+	lib_u32 leaving;            /* its call is done: it goes back to its caller when it loses the CPU */
+	lib_s64 result;
+	lib_u32 status;
+	lib_u32 tid, pid;           /* of the host thread and its process */
+	lib_u32 inside;             /* it is between lib_enter and its return */
+	lib_u32 used;               /* somebody has it */
+	lib_u32 unused[2];
+	struct lib_signal signal;
+} __attribute__((aligned(64)));
+
+#define LIB_MAX_CARRIERS 4096
+
+/* One access to a device's registers that waits for its answer, or a doorbell that does not. */
+struct lib_device_window {
+	lib_u32 request;  /* futex: counts accesses and doorbells */
+	lib_u32 answer;   /* futex: counts answered accesses */
+	lib_u32 asked;    /* counts accesses */
+	lib_u32 offset, size, write, value;
+	lib_u32 doorbells; /* bit n: queue n was notified; taken by the device's side */
+	lib_u32 present;   /* the device's side listens */
+	lib_u32 sleeping;  /* it waits on request */
+	lib_u32 unused[6];
+} __attribute__((aligned(64)));
+
+struct lib_shared {
+	/* The one CPU: the id of the carrier that holds it, and how many wait for it. */
+	lib_u32 owner;
+	lib_u32 waiters;
+	struct lib_carrier *carrier; /* that carrier */
+	lib_u64 previous;            /* the task that was switched away from last */
+	lib_u64 vmalloc_generation;
+	lib_u32 strong_fence;        /* the host has no membarrier: unlock with a fence */
+	lib_u32 state;               /* futex */
+	/* Written from outside. */
+	lib_u32 bell __attribute__((aligned(64))); /* futex of the interrupt thread */
+	lib_u32 bell_sleeping;
+	lib_u64 deadline; /* of the timer, in nanoseconds of the host's monotonic clock; all ones: none */
+	struct lib_device_window windows[LIB_MAX_DEVICES];
+};
+
+/* What the loader tells the kernel before it boots. */
+struct lib_boot {
+	lib_u64 memory; /* bytes */
+	lib_u64 image_size;
+	/* nanoseconds of the monotonic clock = (tsc - tsc_base) * tsc_multiplier / 2^32 + tsc_nanoseconds; multiplier 0:
+	 * ask the host */
+	lib_u64 tsc_base, tsc_nanoseconds, tsc_multiplier;
+	lib_s64 real_offset; /* real time less monotonic time, in nanoseconds */
+	lib_u8 seed[32];
+	lib_s32 log_fd; /* the console's output; -1: none */
+	lib_u32 unused;
+	char command_line[2048];
+};
+
+struct lib_statistics {
+	lib_u64 tasks, runnable, memory_total, memory_free, memory_cached, memory_slab;
+	lib_u64 context_switches, interrupts, up_nanoseconds;
+};
+
+struct lib_header {
+	lib_u64 magic;
+	lib_u32 version, header_size;
+	lib_u64 text_start, text_end; /* the only part that is mapped executable */
+	lib_u64 image_end;
+	struct lib_shared *shared;
+	struct lib_boot *boot;
+	lib_u64 *pending; /* interrupts, one bit each; to look at: set them by interrupt() */
+	struct lib_carrier *carriers; /* LIB_MAX_CARRIERS; the embedder gives them out by `used` */
+	/* Boots on the calling thread, which becomes the interrupt thread; comes back when the kernel ends. */
+	void (*run)(struct lib_carrier *carrier);
+	/* Makes a system call, or one of LIB_CALL_…, as the carrier's task. */
+	lib_s64 (*enter)(struct lib_carrier *carrier, lib_u64 number, lib_u64 a, lib_u64 b, lib_u64 c, lib_u64 d, lib_u64 e,
+			 lib_u64 f);
+	/* Binds a carrier to the task with this pid, as the kernel's first namespace counts; 0 or -errno. */
+	lib_s64 (*bind)(struct lib_carrier *carrier, lib_s32 pid);
+	lib_s64 (*unbind)(struct lib_carrier *carrier);
+	/* Ends the call that the task with this pid is blocked in. By a carrier without a task. */
+	lib_s64 (*interrupt_task)(struct lib_carrier *carrier, lib_s32 pid);
+	/* For a SIGSEGV or SIGBUS at `ip` in the image, about `address`: where to go on, or 0 if it is none of the kernel's
+	 * (then the kernel is dead, unless ip is outside the image). */
+	lib_u64 (*fault)(lib_u64 ip, lib_u64 address, lib_u64 *registers);
+	void (*interrupt)(lib_u32 number); /* from any thread */
+};
+
+#ifdef __KERNEL__
+extern struct lib_shared lib_shared;
+extern struct lib_boot lib_boot;
+#endif
+#endif /* __ASSEMBLY__ */
+#endif

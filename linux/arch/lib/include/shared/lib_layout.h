@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0 OR MIT */
+/* The few numbers of lib_abi.h that the whole kernel is compiled with. */
+#ifndef LIB_LAYOUT_H
+#define LIB_LAYOUT_H
+
+/*
+ * Addresses, the same in every process. [LIB_BASE, + memory) is the memory file: physical address p is LIB_BASE + p.
+ * The image is linked at LIB_BASE + LIB_IMAGE_OFFSET and starts with struct lib_header. 32 TiB up is where neither
+ * Linux, nor the sanitizers, nor the run-times of Go and Java put anything.
+ */
+#define LIB_BASE 0x200000000000
+#define LIB_IMAGE_OFFSET 0x100000
+#define LIB_VMALLOC 0x220000000000
+#define LIB_VMALLOC_SIZE 0x8000000000
+#define LIB_IO 0x22e000000000 /* device registers; never mapped */
+#define LIB_END 0x230000000000
+
+/* lib_carrier.memory: whose memory the pointers of the task's calls mean; a positive number is a pid. */
+#define LIB_MEMORY_OWN 0
+#define LIB_MEMORY_NONE (-1)
+
+#endif

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0
+/* x86-64's table of system calls, and the embedder's own calls beside it. */
+#include <linux/kernel.h>
+#include <linux/linkage.h>
+#include <linux/mm.h>
+#include <linux/pid.h>
+#include <linux/pid_namespace.h>
+#include <linux/reboot.h>
+#include <linux/sched/loadavg.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/stat.h>
+#include <linux/sched/task.h>
+#include <linux/syscalls.h>
+#include <linux/uaccess.h>
+#include <linux/vmstat.h>
+#include <asm/lib.h>
+#include <asm/syscall.h>
+
+SYSCALL_DEFINE6(mmap, unsigned long, addr, unsigned long, len, unsigned long, prot, unsigned long, flags,
+		unsigned long, fd, unsigned long, offset)
+{
+	if (offset_in_page(offset))
+		return -EINVAL;
+	return ksys_mmap_pgoff(addr, len, prot, flags, fd, offset >> PAGE_SHIFT);
+}
+
+/* What is the machine's, not the kernel's: the embedder does it, or nobody. */
+SYSCALL_DEFINE0(rt_sigreturn) { return -ENOSYS; }
+SYSCALL_DEFINE0(lib_machine) { return -ENOSYS; }
+#define sys_arch_prctl sys_lib_machine
+#define sys_modify_ldt sys_lib_machine
+#define sys_iopl sys_lib_machine
+#define sys_ioperm sys_lib_machine
+
+#define __SYSCALL(nr, sym) [nr] = (lib_call)(void *)sym,
+const lib_call lib_call_table[__NR_syscalls] = {
+	[0 ... __NR_syscalls - 1] = (lib_call)(void *)sys_ni_syscall,
+#include <asm/syscall_table_64.h>
+};
+
+static long clone_task(unsigned long flags, pid_t pid)
+{
+	struct kernel_clone_args args = {
+		.flags = flags & ~CSIGNAL & ~(CLONE_PARENT_SETTID | CLONE_CHILD_SETTID | CLONE_VFORK),
+		.exit_signal = flags & CSIGNAL,
+		.set_tid = pid ? &pid : NULL,
+		.set_tid_size = pid ? 1 : 0,
+	};
+
+	return kernel_clone(&args);
+}
+
+static long statistics(struct lib_statistics __user *to)
+{
+	struct sysinfo info;
+	struct lib_statistics statistics;
+
+	si_meminfo(&info);
+	statistics = (struct lib_statistics){
+		.tasks = nr_threads,
+		.runnable = nr_running(),
+		.memory_total = info.totalram << PAGE_SHIFT,
+		.memory_free = info.freeram << PAGE_SHIFT,
+		.memory_cached = global_node_page_state(NR_FILE_PAGES) << PAGE_SHIFT,
+		.memory_slab = (global_node_page_state_pages(NR_SLAB_RECLAIMABLE_B) +
+				global_node_page_state_pages(NR_SLAB_UNRECLAIMABLE_B)) << PAGE_SHIFT,
+		.context_switches = nr_context_switches(),
+		.interrupts = lib_interrupts,
+		.up_nanoseconds = lib_now() - lib_boot.tsc_nanoseconds,
+	};
+	return copy_to_user(to, &statistics, sizeof(statistics)) ? -EFAULT : 0;
+}
+
+static long halt(void)
+{
+	ksys_sync();
+	kernel_power_off();
+	return -EIO;
+}
+
+long lib_special_call(struct pt_regs *regs)
+{
+	switch (regs->orig_ax) {
+	case LIB_CALL_CLONE:
+		return clone_task(regs->di, regs->si);
+	case LIB_CALL_DEVICE_ADD:
+		return lib_device_add(regs->di);
+	case LIB_CALL_DEVICE_REMOVE:
+		return lib_device_remove(regs->di);
+	case LIB_CALL_HALT:
+		return halt();
+	case LIB_CALL_STATISTICS:
+		return statistics((struct lib_statistics __user *)regs->di);
+	default:
+		return -ENOSYS;
+	}
+}

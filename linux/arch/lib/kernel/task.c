@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Tasks, the carriers that make their calls, and the moments between two calls. */
+#include <linux/kernel.h>
+#include <linux/pid.h>
+#include <linux/pid_namespace.h>
+#include <linux/sched.h>
+#include <linux/sched/debug.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task.h>
+#include <linux/sched/task_stack.h>
+#include <linux/signal.h>
+#include <asm/lib.h>
+#include <asm/syscall.h>
+
+/* Between two calls: like sleep to the scheduler, so that the CPU is free for others and its tick can stop. */
+static void sleep_outside(void)
+{
+	struct thread_struct *thread = &current->thread;
+
+	if (!thread->called)
+		thread->carrier = NULL;
+	thread->outside = 1;
+	for (;;) {
+		/* A signal wakes it once; then only its next call or a fatal one does. */
+		set_current_state(signal_pending(current) ? TASK_KILLABLE | TASK_NOLOAD : TASK_INTERRUPTIBLE);
+		if (thread->called)
+			break;
+		if (fatal_signal_pending(current)) {
+			struct ksignal signal;
+
+			/* On whatever carrier: it needs nothing of its user side to die. */
+			__set_current_state(TASK_RUNNING);
+			get_signal(&signal);
+			continue;
+		}
+		schedule();
+	}
+	__set_current_state(TASK_RUNNING);
+	thread->called = 0;
+	thread->outside = 0;
+}
+
+void lib_outside(void)
+{
+	sleep_outside();
+}
+
+void lib_first_outside(void);
+void lib_first_outside(void)
+{
+	current_pt_regs()->user = 1;
+	if (is_global_init(current)) {
+		lib_swap(&lib_shared.state, LIB_READY);
+		lib_futex_wake(&lib_shared.state, INT_MAX);
+	}
+	sleep_outside();
+}
+
+/* Runs where the CPU was left, in the idle task or one that is outside: the task that the carrier brings may run. */
+static void arrive(void)
+{
+	struct task_struct *task = (void *)lib_shared.carrier->task;
+
+	if (!task)
+		return;
+	task->thread.carrier = lib_shared.carrier;
+	task->thread.called = 1;
+	if (task->thread.outside)
+		wake_up_process(task); /* else it is new and yet to come here, or about to die */
+}
+
+void lib_arrived(void);
+void lib_arrived(void)
+{
+	arrive();
+}
+
+/* In a task that is outside and current: makes room for others. Its registers are those of user mode. */
+void lib_displace(void);
+void lib_displace(void)
+{
+	arrive();
+	if (READ_ONCE(lib_pending))
+		lib_run_interrupts();
+	sleep_outside();
+}
+
+/* The words of a call, as lib_enter() pushes them. */
+struct call {
+	u64 number, a, b, c, d, e, f;
+};
+
+/* With the CPU, on the host's stack. 0: it is dropped again, the result is there; 1: our task is current; 2: it is not. */
+int lib_enter_slowly(struct lib_carrier *carrier, const struct call *call);
+int lib_enter_slowly(struct lib_carrier *carrier, const struct call *call)
+{
+	struct task_struct *task = (void *)carrier->task;
+	struct pt_regs *regs;
+
+	carrier->status = LIB_RETURNED;
+	if (!task) {
+		carrier->result = -ESRCH;
+		carrier->status = LIB_EXITED;
+		lib_drop_cpu();
+		return 0;
+	}
+	lib_shared.carrier = carrier;
+	lib_map_vmalloc(carrier);
+	regs = task_pt_regs(task);
+	regs->orig_ax = call->number;
+	regs->di = call->a;
+	regs->si = call->b;
+	regs->dx = call->c;
+	regs->r10 = call->d;
+	regs->r8 = call->e;
+	regs->r9 = call->f;
+	if (task != current)
+		return 2;
+	task->thread.carrier = carrier;
+	lib_memory_of = carrier->memory;
+	return 1;
+}
+
+/* Kernel code on the host's stack, with the CPU: like an interrupt, it may look but not sleep. */
+static bool begin(struct lib_carrier *carrier, unsigned long *closed)
+{
+	if (lib_take_cpu(carrier))
+		return false;
+	lib_map_vmalloc(carrier);
+	*closed = lib_irqs_off;
+	lib_irqs_off = 1;
+	return true;
+}
+
+static void end(unsigned long closed)
+{
+	lib_irqs_off = closed;
+	lib_drop_cpu();
+}
+
+s64 lib_unbind(struct lib_carrier *carrier)
+{
+	struct task_struct *task;
+	unsigned long closed;
+
+	if (!begin(carrier, &closed))
+		return -EIO;
+	task = (void *)carrier->task;
+	if (task) {
+		task->thread.home = NULL;
+		if (task->thread.carrier == carrier)
+			task->thread.carrier = NULL;
+		carrier->task = 0;
+	}
+	end(closed);
+	return 0;
+}
+
+s64 lib_bind(struct lib_carrier *carrier, s32 pid)
+{
+	struct task_struct *task;
+	unsigned long closed;
+	s64 result = 0;
+
+	if (carrier->task)
+		return -EBUSY;
+	if (!begin(carrier, &closed))
+		return -EIO;
+	rcu_read_lock();
+	task = find_task_by_pid_ns(pid, &init_pid_ns);
+	if (!task || task->exit_state || task->flags & (PF_EXITING | PF_KTHREAD)) {
+		result = -ESRCH;
+	} else if (task->thread.home) {
+		result = -EBUSY;
+	} else {
+		task->thread.home = carrier;
+		carrier->task = (u64)task;
+		carrier->stack = (u64)task_pt_regs(task);
+		carrier->wake = 0;
+		carrier->leaving = 0;
+	}
+	rcu_read_unlock();
+	end(closed);
+	return result;
+}
+
+/* The call that the task is blocked in ends with EINTR. The carrier has no task of its own. */
+s64 lib_interrupt_task(struct lib_carrier *carrier, s32 pid)
+{
+	struct task_struct *task;
+	unsigned long closed;
+
+	if (!begin(carrier, &closed))
+		return -EIO;
+	rcu_read_lock();
+	task = find_task_by_pid_ns(pid, &init_pid_ns);
+	if (task && !task->thread.outside && task != current) {
+		set_tsk_thread_flag(task, TIF_INTERRUPTED);
+		set_notify_signal(task);
+	}
+	rcu_read_unlock();
+	lib_irqs_off = closed;
+	lib_resume(carrier); /* it may be runnable now, and nobody else would look */
+	return task ? 0 : -ESRCH;
+}
+
+/* The task is no more; its carrier goes home, or will hear of it when it comes. */
+void exit_thread(struct task_struct *task)
+{
+	struct lib_carrier *home = task->thread.home;
+
+	if (!home)
+		return;
+	home->task = 0;
+	home->result = -ESRCH;
+	home->status = LIB_EXITED;
+	if (home == lib_shared.carrier)
+		home->leaving = 1;
+	task->thread.home = NULL;
+	task->thread.carrier = NULL;
+}
+
+void flush_thread(void) {}
+void show_regs(struct pt_regs *regs) {}
+
+int arch_dup_task_struct(struct task_struct *to, struct task_struct *from)
+{
+	*to = *from;
+	return 0;
+}
+
+int copy_thread(struct task_struct *task, const struct kernel_clone_args *args)
+{
+	struct pt_regs *regs = task_pt_regs(task);
+	u64 *frame = (u64 *)regs - 7; /* what __switch_to() pops, r15 first */
+
+	memset(frame, 0, 7 * sizeof(*frame));
+	if (args->fn) {
+		memset(regs, 0, sizeof(*regs));
+		frame[4] = (u64)args->fn_arg; /* rbp */
+		frame[5] = (u64)args->fn;     /* rbx */
+	} else {
+		*regs = *current_pt_regs();
+		regs->ax = 0;
+	}
+	frame[6] = (u64)lib_first_step;
+	task->thread = (struct thread_struct){ .sp = (u64)frame };
+	return 0;
+}
+
+unsigned long __get_wchan(struct task_struct *task)
+{
+	return 0;
+}
+
+void arch_cpu_idle(void)
+{
+	/* Closed until here; what is pending now would otherwise wait for the next bell. */
+	if (!READ_ONCE(lib_pending))
+		lib_idle();
+	raw_local_irq_enable();
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The image at its one address: the header that the loader looks for, text (mapped executable), all else. */
+#include <asm/cache.h>
+#include <asm/page.h>
+#include <asm/thread_info.h>
+#include <lib_abi.h>
+#define LOAD_OFFSET LIB_BASE
+#include <asm-generic/vmlinux.lds.h>
+
+OUTPUT_FORMAT(elf64-x86-64)
+OUTPUT_ARCH(i386:x86-64)
+ENTRY(lib_header)
+jiffies = jiffies_64;
+
+PHDRS
+{
+	text PT_LOAD FLAGS(5);
+	data PT_LOAD FLAGS(6);
+	note PT_NOTE FLAGS(4);
+}
+
+SECTIONS
+{
+	. = LIB_BASE + LIB_IMAGE_OFFSET;
+	.header : AT(ADDR(.header) - LOAD_OFFSET) {
+		_text = .;
+		KEEP(*(.lib_header))
+		. = ALIGN(PAGE_SIZE);
+	} :data
+	.text : AT(ADDR(.text) - LOAD_OFFSET) {
+		_stext = .;
+		HEAD_TEXT
+		TEXT_TEXT
+		SCHED_TEXT
+		CPUIDLE_TEXT
+		LOCK_TEXT
+		KPROBES_TEXT
+		IRQENTRY_TEXT
+		SOFTIRQENTRY_TEXT
+		*(.fixup)
+		*(.text.*)
+		_etext = .;
+	} :text
+	. = ALIGN(PAGE_SIZE);
+	INIT_TEXT_SECTION(PAGE_SIZE)
+	.exit.text : AT(ADDR(.exit.text) - LOAD_OFFSET) { EXIT_TEXT }
+	. = ALIGN(PAGE_SIZE);
+	lib_text_end = .;
+	. = ALIGN(PAGE_SIZE);
+	_sdata = .;
+	RO_DATA(PAGE_SIZE) :data
+	RW_DATA(L1_CACHE_BYTES, PAGE_SIZE, THREAD_SIZE)
+	_edata = .;
+	. = ALIGN(PAGE_SIZE);
+	__init_begin = .;
+	INIT_DATA_SECTION(16)
+	.exit.data : AT(ADDR(.exit.data) - LOAD_OFFSET) { EXIT_DATA }
+	PERCPU_SECTION(L1_CACHE_BYTES)
+	. = ALIGN(PAGE_SIZE);
+	__init_end = .;
+	BSS_SECTION(PAGE_SIZE, PAGE_SIZE, PAGE_SIZE)
+	. = ALIGN(PAGE_SIZE);
+	_end = .;
+
+	STABS_DEBUG
+	DWARF_DEBUG
+	ELF_DETAILS
+	DISCARDS
+}

@@ -1,0 +1,126 @@
+#!/usr/bin/env bash
+# Builds the library kernel: arch/lib laid over an untouched kernel source, configured by ./config.
+#
+#   linux/build.sh OUT [debug]   writes OUT/library-kernel (what is loaded) and OUT/library-kernel.debug (with symbols, for gdb)
+#
+# The source is Debian's linux-source-6.1, or the tree that LINUX_SOURCE names (6.1 or later; never written to).
+# What comes out depends on nothing but the source, this folder, the compiler and the variant, so it is kept under a hash
+# of those in SANDSTONE_CACHE (~/.cache/sandstone); SANDSTONE_NO_CACHE=1 builds whatever is there.
+set -euo pipefail
+here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd -P)
+out=$1 variant=${2:-release}
+cache=${SANDSTONE_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/sandstone}
+tarball=/usr/src/linux-source-6.1.tar.xz
+jobs=$(nproc)
+
+die() {
+  echo "library kernel: $*" >&2
+  exit 1
+}
+
+# The source's own identity: the package's version, or what a tree says of itself.
+if [[ -n ${LINUX_SOURCE-} ]]; then
+  [[ -f $LINUX_SOURCE/Makefile && -d $LINUX_SOURCE/kernel ]] || die "LINUX_SOURCE=$LINUX_SOURCE is no kernel source"
+  source_id=$(cd "$LINUX_SOURCE" && find . -type f -printf '%P %s %T@\n' | sort | sha256sum)
+else
+  [[ -f $tarball ]] || die "$tarball is missing: install linux-source-6.1, or set LINUX_SOURCE"
+  source_id=$(stat -c '%s %Y' "$tarball")
+fi
+
+key=$({
+  echo "$source_id $variant"
+  "${CC:-gcc}" --version | head -n 1
+  ld --version | head -n 1
+  cd "$here"
+  find arch config config.debug build.sh -type f -print0 | sort -z | xargs -0 sha256sum
+} | sha256sum | cut -c1-32)
+kept=$cache/library-kernel/$key
+
+deliver() {
+  mkdir -p "$out"
+  local name
+  for name in library-kernel library-kernel.debug; do
+    cmp -s "$1/$name" "$out/$name" || cp --reflink=auto "$1/$name" "$out/.$name.new"
+    [[ ! -e $out/.$name.new ]] || mv "$out/.$name.new" "$out/$name"
+  done
+}
+
+if [[ -z ${SANDSTONE_NO_CACHE-} && -s $kept/library-kernel && -s $kept/library-kernel.debug ]]; then
+  deliver "$kept"
+  exit 0
+fi
+
+mkdir -p "$cache"
+if [[ -n ${LINUX_SOURCE-} ]]; then
+  base=$(cd "$LINUX_SOURCE" && pwd -P)
+else
+  base=$cache/linux-source-6.1-$(echo "$source_id" | sha256sum | cut -c1-12)
+  if [[ ! -d $base ]]; then
+    echo "library kernel: unpacking $tarball" >&2
+    part=$(mktemp -d "$cache/unpack.XXXXXX")
+    trap 'rm -rf "$part"' EXIT
+    tar -xf "$tarball" -C "$part" --strip-components=1
+    chmod 755 "$part"
+    mv -T "$part" "$base" 2>/dev/null || [[ -d $base ]]
+  fi
+fi
+
+# A tree of links to the source, with arch/lib among the other architectures.
+work=$out/linux-$variant tree=$out/linux-$variant/source obj=$out/linux-$variant/obj
+if [[ $(cat "$work/base" 2>/dev/null) != "$base" ]]; then
+  rm -rf "$work"
+  mkdir -p "$tree/arch" "$obj"
+  find "$base" -mindepth 1 -maxdepth 1 ! -name arch -exec ln -s -t "$tree" {} +
+  find "$base/arch" -mindepth 1 -maxdepth 1 -exec ln -s -t "$tree/arch" {} +
+  echo "$base" >"$work/base"
+fi
+rsync -a --delete --checksum "$here/arch/lib/" "$tree/arch/lib/"
+
+cc=${CC:-gcc}
+! command -v ccache >/dev/null || cc="ccache $cc"
+kmake() {
+  make -s -C "$tree" ARCH=lib O="$obj" CC="$cc" HOSTCC="$cc" KBUILD_BUILD_USER=sandstone KBUILD_BUILD_HOST=sandstone \
+    KBUILD_BUILD_TIMESTAMP='Thu Jan  1 00:00:00 UTC 1970' KBUILD_BUILD_VERSION=1 "$@" </dev/null
+}
+
+cat "$here/config" >"$work/wanted"
+[[ $variant != debug ]] || cat "$here/config.debug" >>"$work/wanted"
+KCONFIG_ALLCONFIG=$work/wanted kmake allnoconfig >"$work/log" 2>&1 || { cat "$work/log" >&2; die "the configuration failed"; }
+# The last word on an option counts. One that did not come out as written has lost what it depends on.
+tac "$work/wanted" | grep -E '^CONFIG_[A-Z0-9_]+=' | awk -F= '!seen[$1]++' | while IFS= read -r line; do
+  name=${line%%=*}
+  if [[ $line == "$name=n" ]]; then
+    ! grep -q "^$name=" "$obj/.config" || die "$name is on, although linux/config turns it off"
+  else
+    grep -qxF "$line" "$obj/.config" || die "$line did not come out as written"
+  fi
+done
+
+# Progress: objects made, of about as many as there are.
+start=$SECONDS
+kmake -j"$jobs" vmlinux >"$work/log" 2>&1 &
+build=$!
+trap 'kill $build 2>/dev/null || true' EXIT
+while kill -0 "$build" 2>/dev/null; do
+  sleep 5
+  made=$(find "$obj" -name '*.o' -newer "$work/wanted" | wc -l)
+  ((SECONDS % 15 >= 5)) || echo "library kernel: $made of about 1170 objects, $((SECONDS - start)) s" >&2
+done
+wait "$build" || {
+  grep -E 'error|Error|undefined|\*\*\*' "$work/log" | head -n 40 >&2
+  die "the build failed; all of it is in $work/log"
+}
+trap - EXIT
+
+# `ld` is silent about what it leaves out; the image must not want anything.
+! nm -u "$obj/vmlinux" | grep . || die "the image has undefined symbols"
+result=$work/result
+mkdir -p "$result"
+cp "$obj/vmlinux" "$result/library-kernel.debug"
+objcopy --strip-all "$obj/vmlinux" "$result/library-kernel"
+deliver "$result"
+mkdir -p "$kept.new.$$" "${kept%/*}"
+cp "$result/library-kernel" "$result/library-kernel.debug" "$kept.new.$$/"
+rm -rf "$kept"
+mv -T "$kept.new.$$" "$kept"
+echo "library kernel: built in $((SECONDS - start)) s, $(stat -c %s "$result/library-kernel") bytes" >&2

@@ -1,0 +1,90 @@
+#include "libkernel/device_host.h"
+
+#include <pthread.h>
+#include <signal.h>
+
+#include <bit>
+
+#include "libkernel/futex.h"
+
+namespace sandstone::libkernel {
+namespace {
+
+constexpr uint32_t queue_notify = 0x50;
+
+// How often to look before sleeping: the next access or doorbell often comes within a microsecond or two.
+constexpr int spins = 400;
+
+std::thread without_signals(auto body) {
+  sigset_t all;
+  sigset_t old;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &old);
+  std::thread thread(std::move(body));
+  pthread_sigmask(SIG_SETMASK, &old, nullptr);
+  return thread;
+}
+
+}  // namespace
+
+DeviceHost::DeviceHost(const devices::GuestMemory& memory, lib_device_window& window,
+                       std::unique_ptr<devices::Device> device, std::function<void()> interrupt)
+    : window_(window),
+      device_(std::move(device)),
+      transport_(memory, *device_, {.interrupt = std::move(interrupt), .kick = [this] { wake(); }, .broken = {}}) {
+  window_ = {};
+  thread_ = without_signals([this] { run(); });
+  shared_word(window_.present) = 1;
+}
+
+DeviceHost::~DeviceHost() {
+  shared_word(window_.present) = 0;
+  futex_wake(window_.answer);
+  stop_ = true;
+  wake();
+  thread_.join();
+}
+
+void DeviceHost::wake() {
+  shared_word(window_.request).fetch_add(1);
+  futex_wake(window_.request);
+}
+
+// An access waits for us. Each word is read once: the kernel may change it meanwhile.
+void DeviceHost::answer() {
+  const uint32_t asked = shared_word(window_.asked);
+  if (asked == answered_) return;
+  const uint32_t offset = shared_word(window_.offset);
+  const uint32_t size = shared_word(window_.size);
+  const uint32_t value = shared_word(window_.value);
+  if (shared_word(window_.write) != 0) {
+    transport_.write(offset, value, size);
+  } else {
+    shared_word(window_.value) = transport_.read(offset, size);
+  }
+  answered_ = asked;
+  shared_word(window_.answer) = asked;
+  futex_wake(window_.answer);
+}
+
+void DeviceHost::run() {
+  while (!stop_) {
+    const uint32_t seen = shared_word(window_.request);
+    answer();
+    for (uint32_t rung = shared_word(window_.doorbells).exchange(0); rung != 0; rung &= rung - 1)
+      transport_.write(queue_notify, static_cast<uint32_t>(std::countr_zero(rung)), 4);
+    transport_.serve();
+
+    int tries = spins;
+    while (shared_word(window_.request) == seen && tries > 0) {
+      asm volatile("pause");
+      --tries;
+    }
+    if (tries > 0) continue;
+    shared_word(window_.sleeping) = 1;
+    if (shared_word(window_.request) == seen) futex_wait(window_.request, seen);
+    shared_word(window_.sleeping) = 0;
+  }
+}
+
+}  // namespace sandstone::libkernel

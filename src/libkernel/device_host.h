@@ -1,0 +1,43 @@
+// DeviceHost: the outer side of a device's window. A thread carries the kernel's accesses and doorbells to the device.
+#pragma once
+
+#include <lib_abi.h>
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <thread>
+
+#include "devices/device.h"
+#include "devices/guest_memory.h"
+#include "devices/mmio_transport.h"
+
+namespace sandstone::libkernel {
+
+class DeviceHost {
+ public:
+  // Serves `device` at `window` until destroyed; `interrupt` raises the device's interrupt, from any thread.
+  // The kernel that writes into the window is not trusted: all that it says is an offset and a value for the transport,
+  // which checks them.
+  DeviceHost(const devices::GuestMemory& memory, lib_device_window& window, std::unique_ptr<devices::Device> device,
+             std::function<void()> interrupt);
+  DeviceHost(const DeviceHost&) = delete;
+  DeviceHost& operator=(const DeviceHost&) = delete;
+  ~DeviceHost();
+
+  [[nodiscard]] devices::Device& device() { return *device_; }
+
+ private:
+  void run();
+  void answer();
+  void wake();
+
+  lib_device_window& window_;
+  std::unique_ptr<devices::Device> device_;
+  devices::MmioTransport transport_;
+  uint32_t answered_ = 0;
+  std::atomic<bool> stop_{false};
+  std::thread thread_;
+};
+
+}  // namespace sandstone::libkernel

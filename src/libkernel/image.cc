@@ -1,0 +1,118 @@
+#include "libkernel/image.h"
+
+#include <elf.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <span>
+
+namespace sandstone::libkernel {
+namespace {
+
+constexpr uint64_t page = 4096;
+
+void* pointer(uint64_t address) { return reinterpret_cast<void*>(address); }
+
+Error bad_image(const std::string& path, std::string what) {
+  return {path, std::move(what), "build it with ./dev build kernel"};
+}
+
+bool read_all(int fd, void* to, uint64_t size, uint64_t offset) {
+  auto* at = static_cast<char*>(to);
+  while (size > 0) {
+    const ssize_t got = ::pread(fd, at, size, static_cast<off_t>(offset));
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return false;
+    at += got;
+    size -= static_cast<uint64_t>(got);
+    offset += static_cast<uint64_t>(got);
+  }
+  return true;
+}
+
+// Nothing may be there yet: what would be replaced is the program's own.
+Result<void> reserve(uint64_t address, uint64_t size, int protection, int flags, int fd) {
+  void* at = ::mmap(pointer(address), size, protection, flags | MAP_FIXED_NOREPLACE | MAP_NORESERVE, fd, 0);
+  if (at == pointer(address)) return {};
+  const int err = errno;
+  if (at != MAP_FAILED) ::munmap(at, size);
+  return system_error("library kernel", fmt::format("cannot map {} MiB at {:#x}", size >> 20, address), err,
+                      "one library kernel at a time fits into a process; is a limit on address space set (ulimit -v)?");
+}
+
+Result<void> copy_segments(const std::string& path, int fd, uint64_t memory) {
+  Elf64_Ehdr file{};
+  if (!read_all(fd, &file, sizeof file, 0) || std::memcmp(file.e_ident, ELFMAG, SELFMAG) != 0 ||
+      file.e_machine != EM_X86_64 || file.e_phentsize != sizeof(Elf64_Phdr) || file.e_phnum > 16)
+    return bad_image(path, "is not a library kernel's image");
+  std::array<Elf64_Phdr, 16> segments{};
+  if (!read_all(fd, segments.data(), file.e_phnum * sizeof(Elf64_Phdr), file.e_phoff))
+    return bad_image(path, "is cut short");
+  for (const Elf64_Phdr& segment : std::span(segments).first(file.e_phnum)) {
+    if (segment.p_type != PT_LOAD) continue;
+    if (segment.p_vaddr < LIB_BASE + LIB_IMAGE_OFFSET || segment.p_filesz > segment.p_memsz ||
+        segment.p_memsz > memory || segment.p_vaddr - LIB_BASE > memory - segment.p_memsz)
+      return bad_image(path, "does not fit into the memory that it is given");
+    if (!read_all(fd, pointer(segment.p_vaddr), segment.p_filesz, segment.p_offset))
+      return bad_image(path, "is cut short");
+  }
+  return {};
+}
+
+}  // namespace
+
+Image::Image(Fd memfd, uint64_t size)
+    : memfd_(std::move(memfd)), size_(size), header_(static_cast<lib_header*>(pointer(LIB_BASE + LIB_IMAGE_OFFSET))) {}
+
+Image::Image(Image&& other) noexcept
+    : memfd_(std::move(other.memfd_)), size_(std::exchange(other.size_, 0)), header_(other.header_) {}
+
+Image::~Image() {
+  if (size_ == 0) return;
+  ::munmap(pointer(LIB_BASE), size_);
+  ::munmap(pointer(LIB_VMALLOC), LIB_VMALLOC_SIZE);
+}
+
+std::byte* Image::memory() const { return static_cast<std::byte*>(pointer(LIB_BASE)); }
+
+Result<Image> Image::load(const std::string& path, uint64_t memory) {
+  const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file.valid()) return system_error(path, "cannot open the library kernel's image", errno);
+  Fd memfd(::memfd_create("library-kernel", MFD_CLOEXEC));
+  if (!memfd.valid()) return system_error("library kernel", "memfd_create", errno);
+  if (::ftruncate(memfd.get(), static_cast<off_t>(memory)) != 0)
+    return system_error("library kernel", "ftruncate", errno);
+
+  if (auto mapped = reserve(LIB_BASE, memory, PROT_READ | PROT_WRITE, MAP_SHARED, memfd.get()); !mapped)
+    return mapped.error();
+  Image image(std::move(memfd), memory);  // from here on it unmaps what is there
+  if (auto mapped = reserve(LIB_VMALLOC, LIB_VMALLOC_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1); !mapped)
+    return mapped.error();
+  if (auto copied = copy_segments(path, file.get(), memory); !copied) return copied.error();
+
+  const lib_header& header = image.header();
+  if (header.magic != LIB_ABI_MAGIC) return bad_image(path, "is not a library kernel's image");
+  if (header.version != LIB_ABI_VERSION || header.header_size != sizeof(lib_header))
+    return bad_image(path, fmt::format("has version {}, this program needs {}", header.version, LIB_ABI_VERSION));
+  // Text is executable and not writable: what a guest overwrites of the kernel must not become code.
+  if (::mprotect(pointer(header.text_start), header.text_end - header.text_start, PROT_READ | PROT_EXEC) != 0)
+    return system_error("library kernel", "mprotect", errno);
+  return image;
+}
+
+Result<void> Image::map(int fd, uint64_t memory, uint64_t text_start, uint64_t text_end) {
+  if (auto mapped = reserve(LIB_BASE, memory, PROT_READ | PROT_WRITE, MAP_SHARED, fd); !mapped) return mapped.error();
+  if (auto mapped = reserve(LIB_VMALLOC, LIB_VMALLOC_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1); !mapped)
+    return mapped.error();
+  if (::mprotect(pointer(text_start), text_end - text_start, PROT_READ | PROT_EXEC) != 0)
+    return system_error("library kernel", "mprotect", errno);
+  return {};
+}
+
+}  // namespace sandstone::libkernel

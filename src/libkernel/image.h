@@ -1,0 +1,38 @@
+// The library kernel's image in this process: the memory file, mapped at its one address, with the image in it.
+#pragma once
+
+#include <lib_abi.h>
+#include <sandstone/result.h>
+
+#include <string>
+
+#include "base/fd.h"
+
+namespace sandstone::libkernel {
+
+class Image {
+ public:
+  // Maps `memory` bytes (a multiple of the page size) and copies the image file `path` into them. Fails if something of
+  // this process is in the way, as there can be one at a time.
+  static Result<Image> load(const std::string& path, uint64_t memory);
+
+  Image(Image&& other) noexcept;
+  Image& operator=(Image&&) = delete;
+  ~Image();  // unmaps; nobody may be inside
+
+  [[nodiscard]] lib_header& header() const { return *header_; }
+  [[nodiscard]] std::byte* memory() const;  // physical address 0
+  [[nodiscard]] uint64_t memory_size() const { return size_; }
+  [[nodiscard]] int memory_fd() const { return memfd_.get(); }
+
+  // Maps the memory file `fd` where load() maps it, in a process that has inherited or been sent it.
+  static Result<void> map(int fd, uint64_t memory, uint64_t text_start, uint64_t text_end);
+
+ private:
+  Image(Fd memfd, uint64_t size);
+  Fd memfd_;
+  uint64_t size_ = 0;
+  lib_header* header_ = nullptr;
+};
+
+}  // namespace sandstone::libkernel
