@@ -90,6 +90,13 @@ Virtqueue::Pop Virtqueue::pop(Chain& chain) {
   return Pop::chain;
 }
 
+Virtqueue::Pop Virtqueue::pop_or_listen(Chain& chain) {
+  const Pop popped = pop(chain);
+  if (popped != Pop::empty || !listen()) return popped;
+  silence();
+  return pop(chain);
+}
+
 void Virtqueue::give_back() {
   next_available_ = wrapping(next_available_ - 1U);
   --moved_;

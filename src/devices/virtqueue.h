@@ -39,6 +39,8 @@ class Virtqueue {
   // Whether pop() would return something other than `empty`.
   [[nodiscard]] bool available() const;
   Pop pop(Chain& chain);
+  // pop(), and where nothing is left, asks for a notification and looks once more.
+  Pop pop_or_listen(Chain& chain);
   void give_back();  // undoes the last pop(), before any push()
   // Gives `chain` back to the driver, who may read the first `written` bytes of its writable side.
   void push(const Chain& chain, uint32_t written);
@@ -89,13 +91,7 @@ template <typename Handle>
 bool drain(Virtqueue& queue, Chain& chain, unsigned budget, Handle&& handle) {
   queue.silence();
   for (; budget > 0; --budget) {
-    Virtqueue::Pop popped = queue.pop(chain);
-    if (popped == Virtqueue::Pop::empty) {
-      if (!queue.listen()) return false;
-      queue.silence();
-      popped = queue.pop(chain);
-    }
-    if (popped != Virtqueue::Pop::chain) return false;
+    if (queue.pop_or_listen(chain) != Virtqueue::Pop::chain) return false;
     const uint32_t written = handle(chain);
     if (queue.fault()) return false;
     queue.push(chain, written);
