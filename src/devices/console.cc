@@ -11,7 +11,7 @@
 namespace sandstone::devices {
 namespace {
 
-constexpr unsigned kReceive = 0;  // queues: 5.3.2
+constexpr unsigned kReceive = 0;  // of the queues: 5.3.2
 constexpr unsigned kSend = 1;
 constexpr std::array<uint16_t, 2> kQueues{Console::kQueueSize, Console::kQueueSize};
 constexpr unsigned kChainsAtOnce = 64;

@@ -8,8 +8,7 @@
 namespace sandstone::devices {
 namespace {
 
-constexpr unsigned kReceive = 0;  // queues: 5.1.2
-constexpr unsigned kSend = 1;
+constexpr unsigned kReceive = 0;  // of the two queues (5.1.2); the other sends
 constexpr std::array<uint16_t, 2> kQueues{Net::kQueueSize, Net::kQueueSize};
 constexpr unsigned kFramesAtOnce = 64;
 constexpr size_t kBacklog = 1 << 20;  // bytes of frames that the guest has not taken yet
