@@ -117,7 +117,7 @@ void compare_with_model(DiskModel& disk, Bytes model, unsigned seed) {
   }
 }
 
-constexpr size_t kSize = 1021 * 512;  // ends in the middle of a block, and of a word of the bitmap
+constexpr size_t kSize = size_t{1021} * 512;  // ends in the middle of a block, and of a word of the bitmap
 
 }  // namespace
 
@@ -200,7 +200,7 @@ TEST(DevicesBlock, StaysInsideTheDisk) {
     EXPECT_EQ(disk.unmap(type, 0, 1, 2), kUnsupported) << "an unknown flag";
     EXPECT_EQ(disk.request(type, 0, Bytes(15)), kIoError);
     EXPECT_EQ(disk.request(type, 0, Bytes()), kIoError);
-    EXPECT_EQ(disk.request(type, 0, Bytes(17 * 16)), kIoError) << "more ranges than it said";
+    EXPECT_EQ(disk.request(type, 0, Bytes(size_t{17} * 16)), kIoError) << "more ranges than it said";
   }
   EXPECT_EQ(disk.unmap(VIRTIO_BLK_T_DISCARD, 0, 1, 1), kUnsupported);
   EXPECT_EQ(disk.transport.fault(), std::nullopt) << "a wrong request is no malice";
@@ -233,8 +233,8 @@ TEST(DevicesBlock, TheFramingIsTheDriversChoice) {
                     {{at, 5, false}, {at + 5, 11, false}, {at + 512, 100, true}, {at + 1024, 413, true}});
   disk.transport.serve();
   ASSERT_TRUE(disk.driver.take(*disk.queue));
-  EXPECT_EQ(std::memcmp(disk.memory.at(at + 512), &original[3 * 512], 100), 0);
-  EXPECT_EQ(std::memcmp(disk.memory.at(at + 1024), &original[3 * 512 + 100], 412), 0);
+  EXPECT_EQ(std::memcmp(disk.memory.at(at + 512), &original[size_t{3} * 512], 100), 0);
+  EXPECT_EQ(std::memcmp(disk.memory.at(at + 1024), &original[size_t{3} * 512 + 100], 412), 0);
   EXPECT_EQ(*disk.memory.at(at + 1024 + 412), std::byte{kOk});
 }
 

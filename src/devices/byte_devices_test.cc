@@ -73,10 +73,10 @@ Bytes frame_of(size_t length, char fill = 'f') {
 }
 
 Bytes with_header(const Bytes& frame, uint8_t flags = 0, uint8_t gso = 0) {
-  Bytes bytes(12);
+  Bytes bytes(12 + frame.size());
   bytes[0] = std::byte{flags};
   bytes[1] = std::byte{gso};
-  bytes.insert(bytes.end(), frame.begin(), frame.end());
+  std::copy(frame.begin(), frame.end(), bytes.begin() + 12);
   return bytes;
 }
 
@@ -175,7 +175,7 @@ TEST(DevicesNet, ManyFramesFromAnotherThread) {
   driver.negotiate(MmioTransport::kEventIndex);
   auto& queue = driver.add_queue(0, 8);
   driver.start();
-  const uint64_t at = driver.allocate(8 * 2048, 1);
+  const uint64_t at = driver.allocate(uint64_t{8} * 2048, 1);
   constexpr int kFrames = 20000;
   std::thread sender([&] {
     for (int i = 0; i < kFrames;) {
@@ -187,7 +187,7 @@ TEST(DevicesNet, ManyFramesFromAnotherThread) {
         std::this_thread::yield();
     }
   });
-  const auto offer = [&](uint32_t slot) { driver.offer(queue, {{at + 2048 * slot, 2048, true}}); };
+  const auto offer = [&](uint32_t slot) { driver.offer(queue, {{at + uint64_t{2048} * slot, 2048, true}}); };
   std::array<uint32_t, 8> slot_of{};
   for (uint32_t i = 0; i < 8; ++i) {
     slot_of[queue.free.back()] = i;
@@ -200,7 +200,7 @@ TEST(DevicesNet, ManyFramesFromAnotherThread) {
     ASSERT_EQ(used->written, 72U);
     const uint32_t slot = slot_of[used->id];
     int number = -1;
-    std::memcpy(&number, memory.at(at + 2048 * slot + 26), sizeof number);
+    std::memcpy(&number, memory.at(at + uint64_t{2048} * slot + 26), sizeof number);
     ASSERT_EQ(number, i) << "in order, none lost";
     slot_of[queue.free.back()] = slot;
     offer(slot);

@@ -24,7 +24,7 @@ using namespace sandstone::devices;
 namespace {
 
 constexpr size_t kMemory = 64 << 10;
-constexpr uint64_t kImageBytes = 37 * 512;
+constexpr uint64_t kImageBytes = uint64_t{37} * 512;
 
 void must(bool condition) {
   if (!condition) std::abort();
@@ -149,7 +149,7 @@ struct Machine {
 };
 
 void write_descriptor(Machine& machine, Input& input, uint64_t table, uint16_t index) {
-  const uint64_t at = table + 16U * index;
+  const uint64_t at = table + uint64_t{16} * index;
   const uint64_t address = input.address();
   const uint32_t length = input.length();
   const uint8_t flags = input.byte();
@@ -189,7 +189,7 @@ void step(Machine& machine, Input& input) {
       std::byte* index = machine.memory.at(ring.available + 2);
       const uint16_t now = load<uint16_t>(index);
       const uint8_t head = input.byte();
-      store<uint16_t>(machine.memory.at(ring.available + 4 + 2U * (now % ring.size)),
+      store<uint16_t>(machine.memory.at(ring.available + 4 + uint64_t{2} * (now % ring.size)),
                       head < 250 ? head % ring.size : head);
       store<uint16_t>(index, static_cast<uint16_t>(now + 1));
       break;

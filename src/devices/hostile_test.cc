@@ -53,13 +53,14 @@ class OtherCpu {
     while (!stop_) {
       const uint32_t dice = random();
       if (dice % 8 == 0) {
-        store<uint32_t>(memory_.at(buffers_ + dice / 8 % 64 * 16), dice / 1024 % 16);
+        store<uint32_t>(memory_.at(buffers_ + uint64_t{dice / 8 % 64} * 16), dice / 1024 % 16);
       } else if (dice % 8 == 1) {
-        store<uint16_t>(memory_.at(queue_.available + 4 + dice / 8 % kSize * 2),
+        store<uint16_t>(memory_.at(queue_.available + 4 + uint64_t{dice / 8 % kSize} * 2),
                         static_cast<uint16_t>(dice / 1024 % kSize));
       } else {
         // In the ring's table, or in the one that its indirect descriptors name.
-        std::byte* at = memory_.at((dice % 8 == 2 ? buffers_ : queue_.descriptors) + dice / 8 % kSize * 16);
+        std::byte* at =
+            memory_.at((dice % 8 == 2 ? buffers_ : queue_.descriptors) + uint64_t{dice / 8 % kSize} * 16);
         const bool indirect = dice % 8 == 3;
         const uint64_t good = indirect ? buffers_ : buffers_ + dice / 256 % 4096;
         store<uint64_t>(at, random() % 64 != 0 ? good : kMemory - random() % 64);

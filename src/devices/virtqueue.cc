@@ -82,7 +82,7 @@ Virtqueue::Pop Virtqueue::pop(Chain& chain) {
   if (waiting == 0) return Pop::empty;
   if (waiting > size_) return fail(QueueFault::Kind::available_too_far_ahead, waiting, size_);
   const uint32_t slot = next_available_ & (size_ - 1);
-  const uint16_t head = load<uint16_t>(available_ + kRingHeader + kAvailableEntry * slot);
+  const uint16_t head = load<uint16_t>(available_ + kRingHeader + size_t{kAvailableEntry} * slot);
   if (head >= size_) return fail(QueueFault::Kind::head_out_of_range, head, size_);
   if (const Pop walked = walk(chain, head); walked != Pop::chain) return walked;
   next_available_ = wrapping(next_available_ + 1U);
@@ -171,7 +171,7 @@ bool Virtqueue::interrupt_due() {
   const uint16_t before = signalled_used_;
   signalled_used_ = next_used_;
   if (!event_index_) return (load<uint16_t>(available_) & kNoInterrupt) == 0;
-  const uint16_t event = load<uint16_t>(available_ + kRingHeader + kAvailableEntry * size_);
+  const uint16_t event = load<uint16_t>(available_ + kRingHeader + size_t{kAvailableEntry} * size_);
   return wrapping(next_used_ - event - 1U) <
          wrapping(next_used_ - before);  // 2.7.10: has `event` been passed?
 }

@@ -266,10 +266,10 @@ TEST(DevicesVirtqueueHostile, AChainOfMoreThan4GiB) {
       ::mmap(nullptr, kSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
   ASSERT_NE(base, MAP_FAILED);
   for (uint16_t i = 0; i < 3; ++i) {
-    store<uint64_t>(base + 16 * i, 0);
-    store<uint32_t>(base + 16 * i + 8, 0x7fffffff);
-    store<uint16_t>(base + 16 * i + 12, i < 2 ? 1 : 0);
-    store<uint16_t>(base + 16 * i + 14, static_cast<uint16_t>(i + 1));
+    store<uint64_t>(base + size_t{16} * i, 0);
+    store<uint32_t>(base + size_t{16} * i + 8, 0x7fffffff);
+    store<uint16_t>(base + size_t{16} * i + 12, i < 2 ? 1 : 0);
+    store<uint16_t>(base + size_t{16} * i + 14, static_cast<uint16_t>(i + 1));
   }
   store<uint16_t>(base + 4096 + 2, 1);
   Virtqueue queue;
