@@ -19,6 +19,8 @@
 //   become visible.
 // - FIFOs, sockets and devices are never opened on the host, nor are procfs, sysfs and their like entered.
 // - `read_only` is enforced here: every request that would change something answers EROFS.
+// - Disk space is the host's matter: a guest that may write can fill it. Where RLIMIT_FSIZE is set, ignore
+// SIGXFSZ.
 // - Memory and descriptors are bounded by Options; over the bound a request answers ENFILE.
 #pragma once
 
@@ -75,7 +77,7 @@ struct Options {
   size_t max_node_descriptors =
       8192;                     // nodes that are held open; the others are found again by name when needed
   size_t max_handles = 4096;    // files and folders that the guest has open
-  size_t max_nodes = 1U << 20;  // what the guest's kernel may remember: at most some 250 bytes each
+  size_t max_nodes = 1U << 19;  // what the guest's kernel may remember: some 300 bytes and the name each
 };
 
 class FuseServer {

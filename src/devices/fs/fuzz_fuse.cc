@@ -7,6 +7,8 @@
 // numbers stand for themselves: nodes and handles are given out from 1 on, so a fuzzer meets them soon.
 #include <fcntl.h>
 #include <linux/fuse.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -58,6 +60,8 @@ struct Folder {
     must(::mkdtemp(pattern.data()) != nullptr);
     outside = pattern;
   }
+  Folder(const Folder&) = delete;
+  Folder& operator=(const Folder&) = delete;
   ~Folder() {
     std::error_code ignored;
     std::filesystem::remove_all(outside, ignored);
@@ -127,7 +131,13 @@ fs::Options bounded(bool read_only, bool squash) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  static const Folder folder;
+  static const Folder folder = [] {
+    // A guest may fill a disk that it may write to; here it shall not.
+    const rlimit small{1U << 20, 1U << 20};
+    must(::setrlimit(RLIMIT_FSIZE, &small) == 0);
+    ::signal(SIGXFSZ, SIG_IGN);
+    return Folder();
+  }();
   folder.fill();
   Bytes bytes(data, size);
   const uint8_t kind = bytes.one();
