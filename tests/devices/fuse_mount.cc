@@ -94,12 +94,13 @@ int main(int argc, char** argv) {
   }
   if (argc - i < 3) return std::fputs("usage: fuse_mount [OPTION...] FOLDER POINT CMD...\n", stderr), 125;
   const char* point = argv[i + 1];
-  options.root = Fd(::open(argv[i], O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (!options.root.valid()) fail(argv[i]);
   const Fd device(::open("/dev/fuse", O_RDWR | O_CLOEXEC));
   if (!device.valid()) fail("/dev/fuse");
   if (::unshare(CLONE_NEWNS) != 0 || ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
     fail("unshare");
+  // Now, not before: what is mounted inside goes away with the namespace that it is mounted in.
+  options.root = Fd(::open(argv[i], O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!options.root.valid()) fail(argv[i]);
   auto server = fs::FuseServer::create(std::move(options));
   if (!server) return std::fprintf(stderr, "fuse_mount: %s\n", server.error().line().c_str()), 125;
 

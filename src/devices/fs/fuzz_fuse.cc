@@ -2,9 +2,9 @@
 // nothing outside of the folder may appear in an answer or be changed, and what is held stays within its
 // bounds.
 //
-// Each request is: opcode, node, flags (which pieces it is cut into, how much room its answer has, whether
-// its lengths are right), the length of its body, the body. Bodies are bytes as they come, except that small
-// numbers stand for themselves: nodes and handles are given out from 1 on, so a fuzzer meets them soon.
+// A request is an opcode, a node, flags, and a body, which is either bytes as they come or made of numbers
+// below 256 and of names that are there: nodes and handles are given out from 1 on, so that such a body soon
+// gets somewhere.
 #include <fcntl.h>
 #include <linux/fuse.h>
 #include <signal.h>
@@ -117,6 +117,22 @@ std::string header(uint32_t opcode, uint64_t node, size_t body) {
   return {reinterpret_cast<const char*>(&out), sizeof out};
 }
 
+std::string likely_body(Bytes& bytes) {
+  constexpr const char* kNames[] = {"a", "d", "b", "e", "s", "u", "f", "new", "user.x", "..", "u/x", "/"};
+  const uint8_t shape = bytes.one();
+  std::string body;
+  for (int words = shape & 31; words > 0; --words) {
+    const uint32_t word = bytes.one();
+    body.append(reinterpret_cast<const char*>(&word), sizeof word);
+  }
+  for (int names = shape >> 5 & 3; names > 0; --names) {
+    body += kNames[bytes.one() % std::size(kNames)];
+    body += '\0';
+  }
+  if ((shape & 0x80) != 0) body += bytes.some(16);
+  return body;
+}
+
 fs::Options bounded(bool read_only, bool squash) {
   fs::Options options;
   options.read_only = read_only;
@@ -161,14 +177,15 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   send(server, header(FUSE_OPENDIR, 1, 8) + open, 4096, 64);
 
   for (int requests = 0; !bytes.empty() && requests < 64; ++requests) {
-    const uint8_t opcode = bytes.one();
-    const uint8_t node = bytes.one();
+    const uint8_t opcode = bytes.one() % 56;
+    const uint8_t node = bytes.one() % 24;
     const uint8_t flags = bytes.one();
-    std::string body = bytes.some(bytes.one());
+    const std::string body = (flags & 0x80) != 0 ? likely_body(bytes) : bytes.some(bytes.one());
     std::string request = header(opcode, node, body.size()) + body;
     if ((flags & 1) != 0) request[bytes.one() % 40] = static_cast<char>(bytes.one());
-    constexpr size_t kRooms[] = {1U << 16, 200, 64, 15};
-    send(server, request, kRooms[flags >> 1 & 3], size_t{flags} / 8 + 1);
+    constexpr size_t kRooms[] = {4096, 200, 64, 15};
+    constexpr size_t kPieces[] = {4096, 64, 7, 1};
+    send(server, request, kRooms[flags >> 1 & 3], kPieces[flags >> 3 & 3]);
     const auto usage = server.usage();
     must(usage.nodes <= 16 && usage.node_descriptors <= 5 && usage.handles <= 8);
   }
