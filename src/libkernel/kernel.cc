@@ -105,7 +105,10 @@ Result<void> Kernel::start(const BootOptions& options) {
   uint32_t& state = header().shared->state;
   while (shared_word(state) == LIB_BOOTING) futex_wait(state, LIB_BOOTING);
   if (running()) return {};
-  return Error{"library kernel", "did not boot", "its log ends:\n" + log()};
+  const std::string all = log();
+  const size_t end = all.find_last_not_of('\n') + 1;
+  const size_t begin = all.rfind('\n', end - 1) + 1;
+  return Error{"library kernel", "did not boot", "it says: " + all.substr(begin, end - begin)};
 }
 
 bool Kernel::running() const { return state() == LIB_READY; }

@@ -7,6 +7,7 @@
  * there. A task that sleeps has its context on its own stack, in memory that every process shares, and is resumed by
  * its own carrier; kernel threads and the idle task by any.
  */
+#include <linux/init.h>
 #include <linux/linkage.h>
 #include <asm/asm-offsets.h>
 #include <asm/thread_info.h>
@@ -271,6 +272,7 @@ SYM_CODE_START(lib_first_step)
 	jmp .Lredispatch
 SYM_CODE_END(lib_first_step)
 
+__REF
 /* void lib_boot_on(carrier): the first step of the idle task. */
 SYM_CODE_START(lib_boot_on)
 	push_context

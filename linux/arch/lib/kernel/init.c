@@ -66,8 +66,8 @@ static int __init make_init(void)
 
 	if (IS_ERR(file))
 		return PTR_ERR(file);
-	/* Not fput(): what it puts off would leave the file open for writing, and exec would say ETXTBSY. */
-	__fput_sync(file);
+	fput(file);
+	task_work_run(); /* what fput() put off: while the file is open for writing, exec would say ETXTBSY */
 	return 0;
 }
 late_initcall(make_init);

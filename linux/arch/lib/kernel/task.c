@@ -3,6 +3,7 @@
 #include <linux/kernel.h>
 #include <linux/pid.h>
 #include <linux/pid_namespace.h>
+#include <linux/ptrace.h>
 #include <linux/sched.h>
 #include <linux/sched/debug.h>
 #include <linux/sched/signal.h>
@@ -247,6 +248,15 @@ int copy_thread(struct task_struct *task, const struct kernel_clone_args *args)
 	task->thread = (struct thread_struct){ .sp = (u64)frame };
 	return 0;
 }
+
+/* Guests are traced by their embedder, who sees every call; what ptrace needs of a machine is the host's. */
+long arch_ptrace(struct task_struct *child, long request, unsigned long address, unsigned long data)
+{
+	return ptrace_request(child, request, address, data);
+}
+
+void ptrace_disable(struct task_struct *child) {}
+void user_disable_single_step(struct task_struct *child) {}
 
 unsigned long __get_wchan(struct task_struct *task)
 {

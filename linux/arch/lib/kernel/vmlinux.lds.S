@@ -14,6 +14,7 @@ jiffies = jiffies_64;
 
 PHDRS
 {
+	header PT_LOAD FLAGS(6);
 	text PT_LOAD FLAGS(5);
 	data PT_LOAD FLAGS(6);
 	note PT_NOTE FLAGS(4);
@@ -26,7 +27,7 @@ SECTIONS
 		_text = .;
 		KEEP(*(.lib_header))
 		. = ALIGN(PAGE_SIZE);
-	} :data
+	} :header
 	.text : AT(ADDR(.text) - LOAD_OFFSET) {
 		_stext = .;
 		HEAD_TEXT
@@ -48,7 +49,8 @@ SECTIONS
 	lib_text_end = .;
 	. = ALIGN(PAGE_SIZE);
 	_sdata = .;
-	RO_DATA(PAGE_SIZE) :data
+	.data.start : AT(ADDR(.data.start) - LOAD_OFFSET) { QUAD(0) } :data
+	RO_DATA(PAGE_SIZE)
 	RW_DATA(L1_CACHE_BYTES, PAGE_SIZE, THREAD_SIZE)
 	_edata = .;
 	. = ALIGN(PAGE_SIZE);
