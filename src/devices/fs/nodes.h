@@ -68,9 +68,9 @@ class Nodes {
     uint64_t lookups = 0;
     uint64_t folder = 0;
     std::string name;
-    Held held;                              // null: closed, to be found again
-    std::weak_ptr<const Fd> last;           // somebody may still have it, an open file for one
-    std::list<uint64_t>::iterator place{};  // in recent_, if held and not the root
+    Held held;                            // null: closed, to be found again
+    std::weak_ptr<const Fd> last;         // somebody may still have it, an open file for one
+    std::list<uint64_t>::iterator place;  // in recent_, if held and not the root
     Stamp content;
   };
   static constexpr int kMaxDepth = 512;
