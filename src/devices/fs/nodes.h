@@ -39,6 +39,8 @@ class Nodes {
   // The node of an inode that was just found as `name` in `folder`; one more lookup for the guest to forget.
   // Null for a file that has no name. ENFILE.
   int found(uint64_t folder, const char* name, Fd fd, const Inode& inode, Pin& out);
+  // The same without a descriptor, for an inode that is known and held already; false if it is not.
+  bool found_again(uint64_t folder, const char* name, const Inode& inode, Pin& out);
   void moved(const InodeKey& key, uint64_t folder, const char* name);
   // A guest that forgets more than it has looked up lies; it is not obeyed.
   void forget(uint64_t id, uint64_t lookups);
@@ -76,8 +78,9 @@ class Nodes {
   static constexpr int kMaxDepth = 512;
 
   int pin(uint64_t id, Pin& out, int depth);
-  void hold(uint64_t id, Node& node, Held held);  // all four with the mutex held
+  void hold(uint64_t id, Node& node, Held held);  // these five with the mutex held
   void touch(Node& node);
+  void count(uint64_t id, Node& node, uint64_t folder, const char* name);
   void erase(std::unordered_map<uint64_t, Node>::iterator node);
   Held trim();
 
