@@ -79,11 +79,10 @@ int main(int argc, char** argv) {
     if (option == "--stats") stats = true;
     if (option == "--held") options.max_node_descriptors = std::strtoul(argv[++i], nullptr, 10);
     if (option == "--squash") {
-      options.squash =
-          fs::Squash{static_cast<uid_t>(std::atoi(argv[i + 1])), static_cast<gid_t>(std::atoi(argv[i + 1]))};
+      const auto id = static_cast<uint32_t>(std::strtoul(argv[++i], nullptr, 10));
+      options.squash = fs::Squash{id, id};
       options.uids.clear();
       options.gids.clear();
-      ++i;
     }
     if (option == "--cache") {
       const std::string_view policy = argv[++i];
@@ -109,6 +108,7 @@ int main(int argc, char** argv) {
   if (::mount("sandstone", point, "fuse", MS_NOSUID | MS_NODEV, how.c_str()) != 0) fail(point);
   Peak peak;
   std::vector<std::thread> workers;
+  workers.reserve(kWorkers);
   for (int k = 0; k < kWorkers; ++k) workers.emplace_back([&] { serve(device.get(), **server, peak); });
 
   const pid_t child = ::fork();

@@ -79,24 +79,24 @@ TEST(FuseEscape, NamesThatAreNoNameAreRefused) {
        {std::string(".."), std::string("."), std::string(), std::string("d/f"), std::string("../secret"),
         std::string("/etc/passwd"), std::string("d/"), std::string("/")}) {
     const std::string z = terminated(name);
-    const std::string ok = terminated("ok");
     EXPECT_EQ(served.lookup(name).error, EINVAL) << name;
     EXPECT_EQ(served.create(name, O_RDWR).error, EINVAL) << name;
     EXPECT_EQ(served.call(FUSE_MKDIR, 1, bytes_of(fuse_mkdir_in{0755, 0}) + z).error, EINVAL) << name;
     EXPECT_EQ(served.call(FUSE_MKNOD, 1, bytes_of(fuse_mknod_in{S_IFREG, 0, 0, 0}) + z).error, EINVAL)
         << name;
-    EXPECT_EQ(served.call(FUSE_SYMLINK, 1, z + ok).error, EINVAL) << name;
+    EXPECT_EQ(served.call(FUSE_SYMLINK, 1, two_names(name, "ok")).error, EINVAL) << name;
     EXPECT_EQ(served.call(FUSE_UNLINK, 1, z).error, EINVAL) << name;
     EXPECT_EQ(served.call(FUSE_RMDIR, 1, z).error, EINVAL) << name;
-    EXPECT_EQ(served.call(FUSE_RENAME, 1, bytes_of(fuse_rename_in{1}) + z + ok).error, EINVAL) << name;
-    EXPECT_EQ(served.call(FUSE_RENAME, 1, bytes_of(fuse_rename_in{1}) + terminated("d") + z).error, EINVAL)
+    EXPECT_EQ(served.call(FUSE_RENAME, 1, bytes_of(fuse_rename_in{1}) + two_names(name, "ok")).error, EINVAL)
+        << name;
+    EXPECT_EQ(served.call(FUSE_RENAME, 1, bytes_of(fuse_rename_in{1}) + two_names("d", name)).error, EINVAL)
         << name;
     EXPECT_EQ(served.call(FUSE_LINK, 1, bytes_of(fuse_link_in{1}) + z).error, EINVAL) << name;
   }
   EXPECT_EQ(served.call(FUSE_LOOKUP, 1, "unterminated").error, EINVAL);
-  EXPECT_EQ(served.call(FUSE_LOOKUP, 1, std::string("d\0..", 5)).error, EINVAL);
+  EXPECT_EQ(served.call(FUSE_LOOKUP, 1, two_names("d", "..")).error, EINVAL);
   EXPECT_EQ(served.lookup(longest).error, ENOENT);
-  EXPECT_EQ(served.lookup(longest + "n").error, ENAMETOOLONG);
+  EXPECT_EQ(served.lookup(std::string(256, 'n')).error, ENAMETOOLONG);
   EXPECT_EQ(content(served.outside() / "secret"), "secret");
 }
 

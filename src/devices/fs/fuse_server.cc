@@ -116,12 +116,13 @@ Result<std::unique_ptr<FuseServer>> FuseServer::create(Options options) {
   auto reopener = Reopener::create();
   if (!reopener) return reopener.error();
 
-  // Descriptors: some stay free for the rest of the program and for requests that are being worked on.
+  // Descriptors: some stay free for the rest of the program and for requests that are being worked on. An
+  // open file takes two, as it keeps its node.
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return system_error("fs", "cannot read RLIMIT_NOFILE", errno);
   constexpr rlim_t kReserve = 256;
   constexpr rlim_t kLeast = 64;
-  const size_t share = limit.rlim_cur > kReserve + 2 * kLeast ? (limit.rlim_cur - kReserve) / 2 : kLeast;
+  const size_t share = limit.rlim_cur > kReserve + 3 * kLeast ? (limit.rlim_cur - kReserve) / 3 : kLeast;
   const size_t max_held = std::clamp<size_t>(options.max_node_descriptors, 2, share);
   const size_t max_handles = std::min(options.max_handles, share);
   Fd root = options.root.duplicate();

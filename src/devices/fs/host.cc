@@ -19,9 +19,11 @@
 
 namespace sandstone::fs {
 
-int describe(int fd, Inode& inode) {
+namespace {
+
+int describe_at(int folder, const char* name, int flags, Inode& inode) {
   constexpr unsigned kWanted = STATX_BASIC_STATS | STATX_BTIME | STATX_MNT_ID;
-  if (::statx(fd, "", AT_EMPTY_PATH | AT_NO_AUTOMOUNT, kWanted, &inode.stat) != 0) return errno;
+  if (::statx(folder, name, flags | AT_NO_AUTOMOUNT, kWanted, &inode.stat) != 0) return errno;
   const struct statx& stat = inode.stat;
   inode.key.mount = (stat.stx_mask & STATX_MNT_ID) != 0 ? stat.stx_mnt_id : 0;
   inode.key.device = uint64_t{stat.stx_dev_major} << 32 | stat.stx_dev_minor;
@@ -30,6 +32,16 @@ int describe(int fd, Inode& inode) {
   if ((stat.stx_mask & STATX_BTIME) != 0)
     inode.key.birth = static_cast<uint64_t>(stat.stx_btime.tv_sec) * 1'000'000'000 + stat.stx_btime.tv_nsec;
   return 0;
+}
+
+}  // namespace
+
+int describe(int fd, Inode& inode) {
+  return describe_at(fd, "", AT_EMPTY_PATH, inode);
+}
+
+int describe_step(int folder, const char* name, Inode& inode) {
+  return describe_at(folder, name, AT_SYMLINK_NOFOLLOW, inode);
 }
 
 int open_step(int folder, const char* name, bool cross_mounts, Fd& out) {

@@ -37,6 +37,7 @@ struct Inode {
 };
 
 int describe(int fd, Inode& inode);
+int describe_step(int folder, const char* name, Inode& inode);  // as open_step() and describe(), not opened
 
 // One step from a folder to `name` in it, which is an O_PATH descriptor and may be a symlink, a FIFO or a
 // device.

@@ -89,6 +89,26 @@ int Nodes::pin(uint64_t id, Pin& out, int depth) {
   return 0;
 }
 
+void Nodes::count(uint64_t id, Node& node, uint64_t folder, const char* name) {
+  if (id == FUSE_ROOT_ID) return;
+  ++node.lookups;
+  if (name == nullptr) return;
+  node.folder = folder;
+  if (node.name != name) node.name = name;
+}
+
+bool Nodes::found_again(uint64_t folder, const char* name, const Inode& inode, Pin& out) {
+  const std::scoped_lock lock(mutex_);
+  const auto known = by_key_.find(inode.key);
+  if (known == by_key_.end()) return false;
+  Node& node = nodes_.find(known->second)->second;
+  if (node.held == nullptr) return false;
+  count(known->second, node, folder, name);
+  touch(node);
+  out = {known->second, node.key, node.type, node.held};
+  return true;
+}
+
 int Nodes::found(uint64_t folder, const char* name, Fd fd, const Inode& inode, Pin& out) {
   Held held = std::make_shared<const Fd>(std::move(fd));
   Held closed;
@@ -105,13 +125,7 @@ int Nodes::found(uint64_t folder, const char* name, Fd fd, const Inode& inode, P
     by_key_[inode.key] = id;
   }
   Node& node = nodes_.find(id)->second;
-  if (id != FUSE_ROOT_ID) {
-    if (name != nullptr) {
-      node.folder = folder;
-      if (node.name != name) node.name = name;
-    }
-    ++node.lookups;
-  }
+  count(id, node, folder, name);
   if (node.held == nullptr) {
     hold(id, node, std::move(held));
     closed = trim();

@@ -39,6 +39,8 @@ class Nodes {
   // The node of an inode that was just found as `name` in `folder`; one more lookup for the guest to forget.
   // Null for a file that has no name. ENFILE.
   int found(uint64_t folder, const char* name, Fd fd, const Inode& inode, Pin& out);
+  // The same without a descriptor, for an inode that is known and held already; false if it is not.
+  bool found_again(uint64_t folder, const char* name, const Inode& inode, Pin& out);
   void moved(const InodeKey& key, uint64_t folder, const char* name);
   // A guest that forgets more than it has looked up lies; it is not obeyed.
   void forget(uint64_t id, uint64_t lookups);
@@ -68,16 +70,17 @@ class Nodes {
     uint64_t lookups = 0;
     uint64_t folder = 0;
     std::string name;
-    Held held;                              // null: closed, to be found again
-    std::weak_ptr<const Fd> last;           // somebody may still have it, an open file for one
-    std::list<uint64_t>::iterator place{};  // in recent_, if held and not the root
+    Held held;                            // null: closed, to be found again
+    std::weak_ptr<const Fd> last;         // somebody may still have it, an open file for one
+    std::list<uint64_t>::iterator place;  // in recent_, if held and not the root
     Stamp content;
   };
   static constexpr int kMaxDepth = 512;
 
   int pin(uint64_t id, Pin& out, int depth);
-  void hold(uint64_t id, Node& node, Held held);  // all four with the mutex held
+  void hold(uint64_t id, Node& node, Held held);  // these five with the mutex held
   void touch(Node& node);
+  void count(uint64_t id, Node& node, uint64_t folder, const char* name);
   void erase(std::unordered_map<uint64_t, Node>::iterator node);
   Held trim();
 

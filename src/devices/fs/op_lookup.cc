@@ -73,6 +73,11 @@ int State::admit(const Pin& folder, const char* name, Fd fd, const Inode& inode,
 }
 
 int State::look_up(const Pin& folder, const char* name, Pin& node, Inode& inode) {
+  if (folder.type != S_IFDIR) return ENOTDIR;
+  // Most names are looked up again and again: then nothing need be opened.
+  if (const int error = describe_step(folder.fd(), name, inode)) return error;
+  const bool same_mount = inode.key.mount == folder.key.mount;
+  if ((same_mount || options.cross_mounts) && nodes.found_again(folder.id, name, inode, node)) return 0;
   Fd fd;
   if (const int error = open_step(folder.fd(), name, options.cross_mounts, fd)) return error;
   if (const int error = describe(fd.get(), inode)) return error;

@@ -86,6 +86,7 @@ TEST(FuseRace, HandlesAndNodesMayGoWhileOthersUseThem) {
   options.max_node_descriptors = 4;
   Served served(std::move(options));
   std::vector<std::thread> workers;
+  workers.reserve(4);
   for (unsigned seed = 0; seed < 4; ++seed) {
     workers.emplace_back([&, seed] {
       std::mt19937 random(seed);

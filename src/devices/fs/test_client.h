@@ -28,6 +28,10 @@ inline std::string terminated(std::string_view name) {
   return std::string(name) + '\0';
 }
 
+inline std::string two_names(std::string_view first, std::string_view second) {
+  return terminated(first) + terminated(second);
+}
+
 // `error` is the errno; -1: nothing was written at all.
 struct Answer {
   int error = -1;
