@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <sandstone/library_kernel.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>

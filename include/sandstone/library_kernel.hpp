@@ -64,14 +64,16 @@ class KernelTask {
   std::unique_ptr<sandstone_task, Release> task_;
 };
 
+struct LibraryKernelOptions {
+  uint64_t memory = 0;  // bytes; 0: 256 MiB
+  std::string command_line = "quiet";
+  std::string image{};                          // empty: the one that came with this library
+  std::function<void(std::string_view)> log{};  // on a thread of the kernel's
+};
+
 class LibraryKernel {
  public:
-  struct Options {
-    uint64_t memory = 0;  // bytes; 0: 256 MiB
-    std::string command_line = "quiet";
-    std::string image;                           // empty: the one that came with this library
-    std::function<void(std::string_view)> log;  // on a thread of the kernel's
-  };
+  using Options = LibraryKernelOptions;
 
   [[nodiscard]] static Result<LibraryKernel> boot(Options options = {}) {
     LibraryKernel made;

@@ -45,7 +45,7 @@ TEST_F(Calls, AHalfReadableBufferIsHalfWritten) {
   must(SYS_pipe2, pipe, O_NONBLOCK);
   // A string that ends exactly at the page's end is no fault; one without an end is.
   std::strcpy(two + page - 6, "/file");
-  EXPECT_EQ(task().call(SYS_open, two + page - 6, O_CREAT | O_RDWR, 0644), 5);
+  EXPECT_GE(task().call(SYS_open, two + page - 6, O_CREAT | O_RDWR, 0644), 0);
   std::memcpy(two + page - 6, "/file/", 6);
   EXPECT_EQ(task().call(SYS_open, two + page - 6, O_RDONLY), -EFAULT);
   const auto fd = must(SYS_open, "/half", O_CREAT | O_RDWR, 0644);
