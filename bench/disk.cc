@@ -1,5 +1,5 @@
 // Sequential throughput of the virtual disk, against the same file read and written directly: what a guest
-// could reach at most. The driver is a model that costs nothing; a worker thread serves, as in a run.
+// could reach at most. The driver is a model that costs nothing; a thread serves, as in a run.
 //
 //   disk [FOLDER [MIB]]      one line for each way: MiB/s, and the ratio to the file's own
 #include <fcntl.h>
@@ -15,9 +15,9 @@
 #include <vector>
 
 #include "devices/block.h"
+#include "devices/device_thread.h"
 #include "devices/driver_model.h"
 #include "devices/image.h"
-#include "devices/worker.h"
 
 using namespace sandstone;
 using namespace sandstone::devices;
@@ -55,11 +55,8 @@ void direct(int file, uint64_t bytes, bool write, std::vector<std::byte>& buffer
 class Guest {
  public:
   explicit Guest(const std::string& path, ImageOptions::Mode mode)
-      : disk_(open(path, mode)),
-        transport_(memory_.guest(), disk_,
-                   {.interrupt = {}, .kick = [this] { worker_.kick(); }, .broken = {}}),
-        driver_(memory_, transport_) {
-    if (!worker_.start([this] { transport_.serve(); })) die("no worker");
+      : disk_(open(path, mode)), thread_(memory_.guest(), disk_, {}), driver_(memory_, thread_.transport()) {
+    if (!thread_.start()) die("no thread");
     driver_.negotiate(~uint64_t{0});
     queue_ = &driver_.add_queue(0, 256);
     driver_.start();
@@ -127,9 +124,8 @@ class Guest {
   }
 
   TestMemory memory_{32 << 20};
-  Worker worker_;
   Block disk_;
-  MmioTransport transport_;
+  DeviceThread thread_;
   DriverModel driver_;
   DriverModel::Queue* queue_ = nullptr;
   std::array<Slot, kInFlight> slots_;

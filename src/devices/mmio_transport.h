@@ -1,11 +1,11 @@
 // MmioTransport: the register block of one device (virtio 1.2, section 4.2, version 2), and the state machine
 // behind it.
 //
-//   Block disk(...);
-//   Worker worker;
-//   MmioTransport transport(memory, disk, {.interrupt = ..., .kick = [&] { worker.kick(); }});
-//   worker.start([&] { transport.serve(); });
-//   ... transport.read(offset, 4), transport.write(offset, value, 4) for each access of the guest
+//   MmioTransport transport(memory, disk, {.interrupt = ..., .kick = ..., .broken = ...});
+//   ... transport.read(offset, 4), transport.write(offset, value, 4)    for each access of the guest
+//   ... transport.serve()                                               after each kick
+//
+// DeviceThread is one with a thread that serves.
 //
 // Every member but the destructor may be called from any thread. A write never does the work of a queue: it
 // marks the queue and kicks, and whoever calls serve() then does it. Only a reset waits, until serve() lets
