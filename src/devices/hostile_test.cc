@@ -23,6 +23,10 @@ namespace {
 constexpr size_t kMemory = 64 << 10;
 constexpr uint16_t kSize = 16;
 
+// A device that the other CPU has broken so often has met it at work: on a busy machine that CPU may not run
+// for a while.
+constexpr unsigned kBreaks = 20;
+
 std::unique_ptr<Device> disk() {
   Fd base(::memfd_create("base", MFD_CLOEXEC));
   EXPECT_EQ(::ftruncate(base.get(), 65536), 0);
@@ -85,7 +89,7 @@ void serve_while_it_changes(Device& device, unsigned queue_number, const std::fu
   DriverModel driver(memory, transport);
   unsigned broken = 0;
   std::optional<OtherCpu> other;
-  for (int life = 0; life < 1000; ++life) {
+  for (int life = 0; life < 1000 || broken < kBreaks; ++life) {
     driver.free_down_to(0);
     ASSERT_TRUE(driver.negotiate(MmioTransport::kIndirect | (life % 2 ? MmioTransport::kEventIndex : 0)));
     DriverModel::Queue& queue = driver.add_queue(queue_number, kSize);
@@ -101,7 +105,6 @@ void serve_while_it_changes(Device& device, unsigned queue_number, const std::fu
     }
     broken += transport.fault() ? 1 : 0;
   }
-  EXPECT_GT(broken, 0U) << "it did something that is seen";
 }
 
 // One length, now good and now far outside, as fast as it can be written: whoever reads it twice sees both.
@@ -113,7 +116,7 @@ void serve_while_a_length_flips(Device& device, unsigned queue_number, bool devi
   std::atomic<bool> stop{false};
   std::thread other;
   unsigned broken = 0;
-  for (int life = 0; life < 4000; ++life) {
+  for (int life = 0; life < 2000 || broken < kBreaks; ++life) {
     driver.free_down_to(0);
     ASSERT_TRUE(driver.negotiate());
     DriverModel::Queue& queue = driver.add_queue(queue_number, kSize);
@@ -136,7 +139,6 @@ void serve_while_a_length_flips(Device& device, unsigned queue_number, bool devi
   }
   stop = true;
   other.join();
-  EXPECT_GT(broken, 0U);
 }
 
 }  // namespace

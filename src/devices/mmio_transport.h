@@ -62,7 +62,8 @@ class MmioTransport final : private Device::Host {
   // Does what waits in all queues, in this thread. Returns whether anything was done. Bounded: if the driver
   // adds as fast as it is served, it kicks and returns.
   bool serve();
-  bool try_serve();  // the same, but false at once if another thread is at it (which then does this work too)
+  // The same, but false at once if another thread is at it, which then does whatever is marked, too.
+  bool try_serve();
 
   [[nodiscard]] bool marked() const { return marked_.load() != 0; }  // serve() has something to do
   [[nodiscard]] uint32_t interrupt_status() const { return interrupt_status_.load(); }
