@@ -91,10 +91,14 @@ int64_t sandstone_call(sandstone_task *task, int64_t number, uint64_t a, uint64_
 /* Starts the undertaker. Before the first such fork; from the thread that forks, with no other call under way. */
 int sandstone_kernel_share(sandstone_kernel *kernel, char *error, size_t error_size);
 
-/* In the child: the calling thread makes `task`'s calls from now on, and nobody else (the parent made it, and must not use
- * or release it any more). Of the kernel's other functions a child may use those of its tasks, sandstone_task_adopt and
- * sandstone_kernel_state. -EPERM: the undertaker may not trace this process. */
-int sandstone_kernel_join(sandstone_kernel *kernel, sandstone_task *task);
+/* In the child, first of all. Of the kernel's other functions it may then use those of its tasks, sandstone_task_adopt and
+ * sandstone_kernel_state. Once for a process. */
+int sandstone_kernel_join(sandstone_kernel *kernel);
+
+/* In the parent: thread `tid` of a child (the child's pid for its first one) makes this task's calls from now on, and the
+ * undertaker ends the task when that thread is no more, even if it is so already. The child has the same handle, from
+ * before the fork; the parent's is gone. -EPERM: the undertaker may not trace that thread; -ENOTCONN: there is none. */
+int sandstone_task_give(sandstone_task *task, int32_t tid);
 
 /* --- */
 

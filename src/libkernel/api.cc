@@ -43,7 +43,6 @@ struct sandstone_kernel {
   std::vector<std::pair<int, sandstone::devices::Net*>> networks;
   sandstone_task* first = nullptr;
   sandstone_task* service = nullptr;  // a task of our own, for what is asked of the kernel and not of a task
-  bool joined = false;                // this is a child of the kernel's process
   lib_carrier* idle = nullptr;        // a carrier without a task, for what is done to tasks
 };
 
@@ -223,17 +222,22 @@ int sandstone_kernel_share(sandstone_kernel* kernel, char* error, size_t error_s
   return -EAGAIN;
 }
 
-int sandstone_kernel_join(sandstone_kernel* kernel, sandstone_task* task) {
-  if (!kernel->joined) {
-    // What another thread of the parent's may have held at the fork is nobody's here.
-    new (&kernel->mutex) std::mutex;
-    kernel->kernel->leave_to_parent();
-    kernel->joined = true;
-    kernel->first = kernel->service = nullptr;
-    kernel->idle = kernel->kernel->take_carrier();
-    if (kernel->idle == nullptr) return -EAGAIN;
-  }
-  return kernel->kernel->join(*task->carrier);
+int sandstone_kernel_join(sandstone_kernel* kernel) {
+  // What another thread of the parent's may have held at the fork is nobody's here.
+  new (&kernel->mutex) std::mutex;
+  kernel->kernel->join();
+  kernel->first = kernel->service = nullptr;
+  kernel->idle = kernel->kernel->take_carrier();
+  return kernel->idle == nullptr ? -EAGAIN : 0;
+}
+
+int sandstone_task_give(sandstone_task* task, int32_t tid) {
+  sandstone_kernel* kernel = task->kernel;
+  const int result = kernel->kernel->give(*task->carrier, tid);
+  if (result != 0) return result;
+  const std::lock_guard lock(kernel->mutex);
+  std::erase_if(kernel->tasks, [&](const auto& one) { return one.get() == task; });
+  return 0;
 }
 
 int64_t sandstone_call(sandstone_task* task, int64_t number, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e,

@@ -192,21 +192,26 @@ Result<void> Kernel::share() {
   return {};
 }
 
-int Kernel::join(lib_carrier& carrier) {
+int Kernel::give(lib_carrier& carrier, pid_t tid) {
   const uint32_t undertaker = shared_word(header().shared->undertaker);
   if (undertaker == 0) return -ENOTCONN;
-  ::prctl(PR_SET_PTRACER, undertaker);
-  if (sys::call(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0) < 0) header().shared->strong_fence = 1;
-  carrier.pid = static_cast<uint32_t>(::getpid());
-  carrier.tid = static_cast<uint32_t>(::gettid());
-  shared_word(carrier.watch) = LIB_WATCH_WANTED;
-  ::kill(static_cast<pid_t>(undertaker), SIGUSR1);
-  while (shared_word(carrier.watch) == LIB_WATCH_WANTED && state() < LIB_HALTED)
-    futex_wait(carrier.watch, LIB_WATCH_WANTED, 100);
-  return shared_word(carrier.watch) == LIB_WATCHED ? 0 : -EPERM;
+  carrier.tid = static_cast<uint32_t>(tid);
+  uint32_t& watch = carrier.watch;
+  // Refused: it has perhaps not come to join() yet, which allows it where Yama guards ptrace(2).
+  for (int tries = 0; tries < 200; ++tries) {
+    shared_word(watch) = LIB_WATCH_WANTED;
+    ::kill(static_cast<pid_t>(undertaker), SIGUSR1);
+    while (shared_word(watch) == LIB_WATCH_WANTED && state() < LIB_HALTED) futex_wait(watch, LIB_WATCH_WANTED, 100);
+    // Not REFUSED is done: the undertaker may have buried it meanwhile.
+    if (shared_word(watch) != LIB_WATCH_REFUSED) return state() < LIB_HALTED ? 0 : -EIO;
+    ::usleep(10'000);
+  }
+  return -EPERM;
 }
 
-void Kernel::leave_to_parent() {
+void Kernel::join() {
+  ::prctl(PR_SET_PTRACER, shared_word(header().shared->undertaker));
+  if (sys::call(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0) < 0) header().shared->strong_fence = 1;
   thread_.detach();
   log_thread_.detach();
   undertaker_ = -1;

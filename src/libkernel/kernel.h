@@ -50,10 +50,10 @@ class Kernel {
 
   // Starts the undertaker, so that children of this process may make calls too (join()). Once is enough.
   Result<void> share();
-  // In a child: this thread makes `carrier`'s calls from now on, and the undertaker looks after its task. 0 or -errno.
-  int join(lib_carrier& carrier);
-  // In a child: forgets what is the parent's alone, without touching it.
-  void leave_to_parent();
+  // The thread `tid` of a child makes `carrier`'s calls from now on, and the undertaker looks after its task. 0 or -errno.
+  int give(lib_carrier& carrier, pid_t tid);
+  // In a child: lets the undertaker trace it, and forgets what is the parent's alone, without touching it.
+  void join();
 
   [[nodiscard]] std::string log() const;  // the last part of what the console printed
 

@@ -32,12 +32,13 @@ class Processes : public BootedKernel {
     const pid_t pid = ::fork();
     if (pid == 0) {
       ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-      if (sandstone_kernel_join(kernel().get(), made) != 0) ::_exit(101);
+      if (sandstone_kernel_join(kernel().get()) != 0) ::_exit(101);
       KernelTask mine(made);
       const int status = body(mine);
       mine.call(SYS_exit_group, status);
       ::_exit(status);
     }
+    EXPECT_EQ(sandstone_task_give(made, pid), 0);
     return pid;
   }
 
@@ -222,8 +223,11 @@ TEST(KernelProcess, ItsDeathIsToldToAllChildren) {
     if (sandstone_task_clone(kernel->first_task().get(), SIGCHLD, 0, &blocked) != 0) ::_exit(2);
     if (sandstone_task_clone(kernel->first_task().get(), SIGCHLD, 0, &busy) != 0) ::_exit(2);
     for (sandstone_task* one : {blocked, busy}) {
-      if (::fork() != 0) continue;
-      if (sandstone_kernel_join(kernel->get(), one) != 0) ::_exit(3);
+      if (const pid_t child = ::fork(); child != 0) {
+        if (sandstone_task_give(one, child) != 0) ::_exit(4);
+        continue;
+      }
+      if (sandstone_kernel_join(kernel->get()) != 0) ::_exit(3);
       ::write(told[1], "j", 1);
       KernelTask mine(one);
       char byte = 0;

@@ -87,7 +87,7 @@ struct lib_carrier {
 
 #define LIB_MAX_CARRIERS 4096
 
-/* lib_carrier.watch: a thread of another process asks the undertaker to look after its task should it die. */
+/* lib_carrier.watch: the undertaker is asked to look after the task should thread `tid` of another process die. */
 #define LIB_WATCH_NONE 0
 #define LIB_WATCH_WANTED 1
 #define LIB_WATCH_REFUSED 2 /* it may not be traced */
