@@ -16,6 +16,12 @@
 namespace sandstone {
 namespace {
 
+struct ScratchFolder {
+  ScratchFolder() { EXPECT_NE(::mkdtemp(path.data()), nullptr); }
+  ~ScratchFolder() { std::filesystem::remove_all(path); }
+  std::string path = (std::filesystem::temp_directory_path() / "sandstone-kernel-XXXXXX").string();
+};
+
 class Processes : public BootedKernel {
  protected:
   void SetUp() override {
@@ -160,9 +166,8 @@ int work(KernelTask& mine, int number, const int* pipe) {
 
 TEST_F(Processes, DieAtRandomMomentsAlone) {
   const int kills = std::getenv("SANDSTONE_SOAK") != nullptr ? 1000 : 150;
-  const auto folder = std::filesystem::temp_directory_path() / ("sandstone-kernel-" + std::to_string(::getpid()));
-  std::filesystem::create_directory(folder);
-  const std::string image = (folder / "image").string();
+  const ScratchFolder folder;
+  const std::string image = folder.path + "/image";
   ASSERT_EQ(std::system(("mke2fs -q -t ext4 " + image + " 128M").c_str()), 0);
   auto disk = kernel().add_disk(image, SANDSTONE_DISK_PERSIST);
   ASSERT_TRUE(disk.ok()) << disk.error().line();
@@ -206,7 +211,6 @@ TEST_F(Processes, DieAtRandomMomentsAlone) {
   EXPECT_EQ(must(SYS_umount2, "/disk", 0), 0);  // nobody is left who holds a file in it
   EXPECT_EQ(kernel().halt(), 0);
   EXPECT_EQ(std::system(("e2fsck -fn " + image + " >/dev/null 2>&1").c_str()), 0);
-  std::filesystem::remove_all(folder);
 }
 
 TEST(KernelProcess, ItsDeathIsToldToAllChildren) {

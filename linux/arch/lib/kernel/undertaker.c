@@ -10,6 +10,7 @@
 #include <linux/kernel.h>
 #include <linux/ptrace.h>
 #include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/signal.h>
 #include <linux/time64.h>
 #include <asm/lib.h>
@@ -56,6 +57,17 @@ static void unwatch(struct lib_carrier *dead)
 }
 
 /*
+ * The task may run on any carrier from now on, and so must not come to the end of its call there: that would be taken for
+ * the end of the call of the carrier's own task. A word is enough until lib_disown() kills it by the rules.
+ */
+static void set_adrift(struct task_struct *task)
+{
+	task->thread.carrier = NULL;
+	sigaddset(&task->pending.signal, SIGKILL);
+	set_tsk_thread_flag(task, TIF_SIGPENDING);
+}
+
+/*
  * The CPU is the dead thread's: goes on until it is free or somebody else's. The cases are where the thread was: on a
  * kernel stack, in the middle of something; or on its own stack, between taking the CPU and using it, or between leaving
  * it and giving it away.
@@ -68,10 +80,12 @@ static void finish(struct lib_carrier *own, struct lib_carrier *dead, u64 *regis
 
 	own->leaving = 0;
 	lib_map_vmalloc(own);
-	lib_memory_of = LIB_MEMORY_NONE;
+	/* Else it is right for whoever has been switched to already. */
+	if (current == task)
+		lib_memory_of = LIB_MEMORY_NONE;
 	if (registers && in_text(registers[REGISTER_RIP]) && in_memory(registers[REGISTER_RSP])) {
 		if (task)
-			task->thread.carrier = NULL;
+			set_adrift(task);
 		/* What it holds of its carrier is ours now. */
 		for (i = 0; i < 15; i++)
 			if (registers[i] == (u64)dead)
@@ -79,7 +93,7 @@ static void finish(struct lib_carrier *own, struct lib_carrier *dead, u64 *regis
 		lib_swap(&lib_shared.owner, own->id);
 		lib_take_over(own, registers);
 	} else if (dead->parked && current != &init_task && turn == dead) {
-		task->thread.carrier = NULL;
+		set_adrift(task);
 		lib_swap(&lib_shared.owner, own->id);
 		lib_take_turn(own);
 	} else if (dead->parked && current != &init_task && turn) {
