@@ -1,14 +1,15 @@
-# ./dev test [--quick]: every suite, and one sum; --quick leaves out the debug build, the selftests and the test machine.
+# ./dev test [--quick] [--soak]: every suite, and one sum; --quick leaves out the debug build, the selftests and the test
+# machine; --soak runs at full length what is shortened otherwise (a thousand of something, most often).
 # ./dev test CTEST-ARG...: only what ctest selects in the release build, for example -R walls or -L net.
 # shellcheck shell=bash
 source "$SANDSTONE_CHECKOUT/scripts/dev/lib.sh"
 source "$root/scripts/dev/kit.sh"
 
 quick='' passed=0 failed=0 skipped=0
-if [[ ${1-} == --quick ]]; then
-  quick=1
+while [[ ${1-} == --quick || ${1-} == --soak ]]; do
+  if [[ $1 == --quick ]]; then quick=1; else export SANDSTONE_SOAK=1; fi
   shift
-fi
+done
 
 say "== building release"
 need test
@@ -48,8 +49,8 @@ programs_as_nobody() {
   make_kit "$work/kit"
   chmod 755 "$work"
   install -d -o 65534 -g 65534 "$work/home" "$work/home/tmp"
-  setpriv --reuid=65534 --regid=65534 --clear-groups \
-    env -C "$work/home" HOME="$work/home" TMPDIR="$work/home/tmp" PATH=/usr/local/bin:/usr/bin:/bin \
+  env -C "$work/home" HOME="$work/home" TMPDIR="$work/home/tmp" PATH=/usr/local/bin:/usr/bin:/bin \
+    "$work/kit/tests/support/scope.py" setpriv --reuid=65534 --regid=65534 --clear-groups \
     "$work/kit/tests/support/run_suites.py"
 }
 

@@ -10,7 +10,7 @@ import subprocess
 import time
 import unittest
 
-from harness import PYTHON, AttackTest, each_caller, processes_of, wait_until
+from harness import PYTHON, AttackTest, each_caller, processes_of, wait_until, main
 
 CORE_PATTERN = pathlib.Path("/proc/sys/kernel/core_pattern").read_text()
 JAILED = ("ns", "landlock", "full")
@@ -288,4 +288,4 @@ class Privileges(AttackTest):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    main()
