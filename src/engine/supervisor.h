@@ -51,6 +51,8 @@ class Supervisor {
 
  private:
   void turn(const Controls& controls);
+  void deliver_rest(const Controls& controls);
+  static bool asks_for_the_end(const Controls& controls, int ready);
   void on_request(const Controls& controls);
   void on_signal(const Controls& controls);
   void watch_limits();
