@@ -13,6 +13,9 @@ struct CloneArgs {  // struct clone_args up to `cgroup`
   uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size, cgroup;
 };
 
+inline constexpr uint64_t kClearSignalHandlers = 0x100000000;  // CLONE_CLEAR_SIGHAND
+inline constexpr uint64_t kIntoCgroup = 0x200000000;           // CLONE_INTO_CGROUP
+
 // Copying the memory and then each page that either side writes costs a twentieth of a start, so a child that runs another
 // program at once does without, as posix_spawn(3) does. It makes system calls only and touches nothing but what it was
 // given. False where that is not enough:
@@ -38,7 +41,8 @@ class ChildStack {
   void* bottom_ = nullptr;
 };
 
-// clone3(2): the pid or -errno. The child calls `entry`, which does not return, with `argument`; on the stack of `args` if
+// clone3(2), or clone(2) where a filter around us says that there is no clone3: then `args.flags` have lost the two flags
+// above, and the caller has to see to the control group. The pid or -errno. The child calls `entry`, which does not return, with `argument`; on the stack of `args` if
 // it has one, which goes with CLONE_VM. Everything that the child reads then has to live until it runs another program.
 long clone_child(CloneArgs& args, void (*entry)(void* argument), void* argument);
 

@@ -98,7 +98,7 @@ class LandlockWall final : public Wall {
     if (host_grants_.empty()) {
       // In a root of our own every name is ours, and listing the folders on the way tells nothing.
       done = allow(child, ruleset, "/", kReadDir);
-      for (const ViewStep& step : child.setup.view) done = done && allow(child, ruleset, step.destination.c_str(), rights_of(step.grant));
+      for (const ViewStep& step : child.setup.view) done = done && allow_step(child, ruleset, step);
       // A rootfs is the workload's to change: an overlay keeps the changes.
       if (done && !child.setup.spec.rootfs.empty()) done = allow(child, ruleset, "/", rights_of(Grant::read_write));
     } else {
@@ -113,19 +113,33 @@ class LandlockWall final : public Wall {
   }
 
  private:
+  // What was bound is at hand as the mount that it was bound from; a rootfs may have a symlink in its place.
+  [[nodiscard]] bool allow_step(Child& child, int ruleset, const ViewStep& step) const noexcept {
+    const char* path = step.destination.c_str();
+    const uint64_t rights = rights_of(step.grant);
+    const bool at_hand = step.kind == ViewStep::Kind::bind && step.source_fd >= 0 && child.setup.spec.rootfs.empty();
+    return at_hand ? add_rule(child, ruleset, path, step.source_fd, rights) : allow(child, ruleset, path, rights);
+  }
+
   [[nodiscard]] bool allow(Child& child, int ruleset, const char* path, uint64_t rights) const noexcept {
-    rights &= attributes_.handled_access_fs;
-    if (rights == 0) return true;
+    if ((rights & attributes_.handled_access_fs) == 0) return true;
     const int place = sys::openat(AT_FDCWD, path, O_PATH);
     if (place == -ENOENT || place == -EACCES || place == -ELOOP) return true;  // nothing there to allow
     if (place < 0) return child.fail(place, "open for a Landlock rule", path);
+    const bool done = add_rule(child, ruleset, path, place, rights);
+    sys::close(place);
+    return done;
+  }
+
+  [[nodiscard]] bool add_rule(Child& child, int ruleset, const char* path, int place, uint64_t rights) const noexcept {
+    rights &= attributes_.handled_access_fs;
+    if (rights == 0) return true;
     struct stat info {};
     sys::call(SYS_newfstatat, place, sys::word(""), sys::word(&info), AT_EMPTY_PATH);
     // EINVAL is what a right for folders on a file earns.
     if (!S_ISDIR(info.st_mode)) rights &= kExecute | kWriteFile | kReadFile | kTruncate | kIoctlDev;
     PathBeneathAttr rule{rights, place};
     const long r = sys::call(SYS_landlock_add_rule, ruleset, kRulePathBeneath, sys::word(&rule), 0);
-    sys::close(place);
     return r == 0 || child.fail(static_cast<int>(r), "add a Landlock rule", path);
   }
 

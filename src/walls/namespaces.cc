@@ -6,7 +6,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <ctime>
+
 #include "base/fd.h"
+#include "base/kernel.h"
 #include "base/sys.h"
 #include "walls/factories.h"
 #include "walls/setup.h"
@@ -109,6 +113,48 @@ class CgroupWall final : public NamespaceWall {
   bool is_late_ = false;
 };
 
+// A namespace whose clocks the workload finds at one day after boot, whatever the host's say: how long the host is up tells
+// machines apart, and when it was last patched. It has to be made before the ids change, while /proc is ours to write.
+class TimeWall final : public NamespaceWall {
+ public:
+  TimeWall() : NamespaceWall("time", "time", CLONE_NEWTIME) {}
+
+  // Before Linux 6.1 exec(2) does not enter a namespace that was made by unshare(2), and a clone by one without
+  // capabilities cannot: there it is made by the clone, and what a clone has entered takes no offsets any more.
+  [[nodiscard]] uint64_t clone_flags() const override { return is_late_ ? 0 : CLONE_NEWTIME; }
+
+  Result<void> build(Setup& /*setup*/) override {
+    is_late_ = kernel_is_at_least(6, 1);
+    offsets_ = offset("monotonic", CLOCK_MONOTONIC) + offset("boottime", CLOCK_BOOTTIME);
+    return {};
+  }
+
+  [[nodiscard]] bool raise(Child& child) noexcept override {
+    if (!is_late_) return true;
+    if (const long r = sys::call(SYS_unshare, CLONE_NEWTIME); r < 0)
+      return child.fail(static_cast<int>(r), "make a time namespace");
+    constexpr const char* kFile = "/proc/self/timens_offsets";
+    const int file = sys::openat(AT_FDCWD, kFile, O_WRONLY);
+    if (file < 0) return child.fail(file, "open", kFile);
+    const long put = sys::write(file, offsets_.data(), offsets_.size());
+    sys::close(file);
+    return put == static_cast<long>(offsets_.size()) || child.fail(put < 0 ? static_cast<int>(put) : -EIO, "write", kFile);
+  }
+
+ private:
+  static constexpr int64_t kStart = 86'400;  // not 0: programs subtract from such clocks
+
+  static std::string offset(const char* name, clockid_t clock) {
+    timespec now{};
+    ::clock_gettime(clock, &now);
+    const int64_t left = now.tv_nsec == 0 ? 0 : 1'000'000'000 - now.tv_nsec;
+    return fmt::format("{} {} {}\n", name, kStart - now.tv_sec - (left > 0 ? 1 : 0), left);
+  }
+
+  bool is_late_ = false;
+  std::string offsets_;
+};
+
 class MountWall final : public NamespaceWall {
  public:
   MountWall() : NamespaceWall("mount", "mnt", CLONE_NEWNS) {}
@@ -150,6 +196,6 @@ std::unique_ptr<Wall> make_uts_wall() { return std::make_unique<UtsWall>(); }
 std::unique_ptr<Wall> make_pid_wall() { return std::make_unique<NamespaceWall>("pid", "pid", CLONE_NEWPID); }
 std::unique_ptr<Wall> make_ipc_wall() { return std::make_unique<NamespaceWall>("ipc", "ipc", CLONE_NEWIPC); }
 std::unique_ptr<Wall> make_cgroup_wall() { return std::make_unique<CgroupWall>(); }
-std::unique_ptr<Wall> make_time_wall() { return std::make_unique<NamespaceWall>("time", "time", CLONE_NEWTIME); }
+std::unique_ptr<Wall> make_time_wall() { return std::make_unique<TimeWall>(); }
 
 }  // namespace sandstone::walls
