@@ -239,9 +239,10 @@ static long landlock(void) {
   must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && syscall(SYS_landlock_restrict_self, ruleset, 0) == 0);
   return now() - begin;
 }
-/* open and close of /dev/null in a domain of one rule, which allows `place` what a sandbox's devices are allowed, or all of it
- * but the right to truncate. The kernel asks for that right at every open, to know later whether the file may be truncated,
- * and looks for a rule from the file upwards until it has all that it asks for: so without it the walk ends at the root. */
+/* open and close of /dev/null in a domain of one rule, which allows `place` what a sandbox's devices are
+ * allowed, or all of it but the right to truncate. The kernel asks for that right at every open, to know
+ * later whether the file may be truncated, and looks for a rule from the file upwards until it has all that
+ * it asks for: so without it the walk ends at the root. */
 static long open_in_domain(const char* place, int may_truncate) {
   if (place != NULL) {
     enum { kTruncate = 1 << 14, kDeviceControl = 1 << 15 };

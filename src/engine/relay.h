@@ -1,5 +1,5 @@
-// Relay: carries bytes one way between a descriptor of the caller's and a pipe or pty of the workload's, so that the
-// workload never holds, and cannot reopen through /proc/self/fd, what the caller has open.
+// Relay: carries bytes one way between a descriptor of the caller's and a pipe or pty of the workload's, so
+// that the workload never holds, and cannot reopen through /proc/self/fd, what the caller has open.
 #pragma once
 
 #include <poll.h>
@@ -33,8 +33,8 @@ class Relay {
   void add_to(std::vector<pollfd>& polled) const;
   // Does what can be done without blocking. Closes both ends at end of file or when the reader has gone.
   void on_ready(const pollfd& ready);
-  // The workload has ended: what is in the pipe now is all that will come, whoever still holds its other end. Closes once
-  // that is written, which may be at once.
+  // The workload has ended: what is in the pipe now is all that will come, whoever still holds its other end.
+  // Closes once that is written, which may be at once.
   void finish();
   // Gives up on the reader, and on what it has not taken.
   void close();

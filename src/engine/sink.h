@@ -1,5 +1,6 @@
-// Sink: where a relay writes, without ever waiting there. The caller's descriptor cannot be made non-blocking, since the
-// flag belongs to all who share it; so what may block is opened anew, as a description of our own.
+// Sink: where a relay writes, without ever waiting there. The caller's descriptor cannot be made
+// non-blocking, since the flag belongs to all who share it; so what may block is opened anew, as a
+// description of our own.
 #pragma once
 
 #include <cstddef>
@@ -9,8 +10,9 @@
 
 namespace sandstone::engine {
 
-// A description of our own of the terminal, or for writing the pipe or fifo, behind `fd`, non-blocking; invalid if there is
-// none to be had: of a file or socket, or of somebody else's pipe. `access` is O_RDONLY or O_WRONLY.
+// A description of our own of the terminal, or for writing the pipe or fifo, behind `fd`, non-blocking;
+// invalid if there is none to be had: of a file or socket, or of somebody else's pipe. `access` is O_RDONLY
+// or O_WRONLY.
 Fd reopen_nonblocking(int fd, int access);
 
 // Whether both lead to one place with one position, so that what is written to either keeps its order.
@@ -23,8 +25,8 @@ class Sink {
   [[nodiscard]] int get() const { return fd_.get(); }
   void reset() { fd_.reset(); }
 
-  // As write(2), but for waiting: what there is no room for now is left, and if there is none at all it says EAGAIN. After
-  // poll(2) has found room.
+  // As write(2), but for waiting: what there is no room for now is left, and if there is none at all it says
+  // EAGAIN. After poll(2) has found room.
   [[nodiscard]] long write(const char* data, size_t size);
 
  private:

@@ -17,8 +17,8 @@ namespace sandstone::engine {
 
 // What reaches the supervisor from its own side, other than through the workload.
 struct Controls {
-  Fd requests;          // packets of one int: a signal for the main process, or kKill for all; invalid: none
-  int signals = -1;     // signalfd(2) with signals to forward; not owned
+  Fd requests;       // packets of one int: a signal for the main process, or kKill for all; invalid: none
+  int signals = -1;  // signalfd(2) with signals to forward; not owned
   static constexpr int kKill = -1;
 };
 

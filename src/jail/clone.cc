@@ -21,16 +21,17 @@ constexpr bool kSanitized = __has_feature(address_sanitizer);
 constexpr bool kSanitized = false;
 #endif
 
-// Whether clone(2) can say it, but for the two flags that it does without. CLONE_NEWTIME it cannot: there the bit is one of
-// the signal's.
+// Whether clone(2) can say it, but for the two flags that it does without. CLONE_NEWTIME it cannot: there the
+// bit is one of the signal's.
 bool fits_clone(const CloneArgs& args) {
   const uint64_t flags = args.flags & ~(kClearSignalHandlers | kIntoCgroup);
   return flags <= UINT32_MAX && (flags & CSIGNAL) == 0;
 }
 
-// The system call `nr`, clone3(2) or clone(2), in whose child nothing of this frame is there if it has a stack of its own: the
-// way to `entry` leads through registers alone.
-long clone_by(long nr, long a, long b, long c, long d, long e, bool own_stack, void (*entry)(void*), void* argument) {
+// The system call `nr`, clone3(2) or clone(2), in whose child nothing of this frame is there if it has a
+// stack of its own: the way to `entry` leads through registers alone.
+long clone_by(long nr, long a, long b, long c, long d, long e, bool own_stack, void (*entry)(void*),
+              void* argument) {
   if (!own_stack) {
     const long pid = sys::call(nr, a, b, c, d, e);
     if (pid == 0) entry(argument);
@@ -66,7 +67,8 @@ bool may_share_memory(bool into_control_group) {
 }
 
 Result<void> ChildStack::make() {
-  void* area = ::mmap(nullptr, kSize + kGuard, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+  void* area =
+      ::mmap(nullptr, kSize + kGuard, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
   if (area == MAP_FAILED) return system_error("clone", "no memory for a stack", errno);
   bottom_ = static_cast<char*>(area) + kGuard;
   if (::mprotect(area, kGuard, PROT_NONE) != 0) return system_error("clone", "cannot guard a stack", errno);
@@ -78,8 +80,10 @@ ChildStack::~ChildStack() {
 }
 
 long clone_child(CloneArgs& args, void (*entry)(void* argument), void* argument) {
-  const long pid = clone_by(SYS_clone3, sys::word(&args), sizeof args, 0, 0, 0, args.stack != 0, entry, argument);
-  // A container's filter that cannot look behind the pointer says that there is no such call, as for a kernel without it.
+  const long pid =
+      clone_by(SYS_clone3, sys::word(&args), sizeof args, 0, 0, 0, args.stack != 0, entry, argument);
+  // A container's filter that cannot look behind the pointer says that there is no such call, as for a kernel
+  // without it.
   if (pid != -ENOSYS || !fits_clone(args)) return pid;
   args.flags &= ~(kClearSignalHandlers | kIntoCgroup);
   const uint64_t top = args.stack != 0 ? args.stack + args.stack_size : 0;
