@@ -181,6 +181,9 @@ Error clone_error(int err, const WallList& walls) {
     case ENOSPC:
       return {"wall user", "the limit on namespaces is reached", "raise the sysctls user.max_*_namespaces"};
     case EAGAIN: return {"clone", "the limit on processes is reached", "raise ulimit -u"};
+    case ENOSYS:
+      return {"clone", "clone3(2) is filtered here, and before Linux 6.2 a time namespace needs it",
+              "let the filter around sandstone allow clone3"};
     case EINVAL: return {"clone", "this kernel lacks one of the namespaces", "sandstone doctor tells which"};
     default: return system_error("clone", "cannot start the sandbox", err);
   }

@@ -126,13 +126,13 @@ class TimeWall final : public NamespaceWall {
  public:
   TimeWall() : NamespaceWall("time", "time", CLONE_NEWTIME) {}
 
-  // Before Linux 6.1 exec(2) does not enter a namespace that was made by unshare(2), and a clone by one
+  // Before Linux 6.2 exec(2) does not enter a namespace that was made by unshare(2), and a clone by one
   // without capabilities cannot: there it is made by the clone, and what a clone has entered takes no offsets
   // any more.
   [[nodiscard]] uint64_t clone_flags() const override { return is_late_ ? 0 : CLONE_NEWTIME; }
 
   Result<void> build(Setup& /*setup*/) override {
-    is_late_ = kernel_is_at_least(6, 1);
+    is_late_ = kernel_is_at_least(6, 2);
     offsets_ = offset("monotonic", CLOCK_MONOTONIC) + offset("boottime", CLOCK_BOOTTIME);
     return {};
   }
