@@ -97,6 +97,7 @@ class Survivors(AttackTest):
         started = lambda: {file.name for file in folder.iterdir()} >= kinds
         if not wait_until(started):
             process.kill()
+            self.kill_the_rest()  # they hold the pipe that is read next
             self.fail(f"started only {list(folder.iterdir())}: {process.stderr.read()}")
         return process
 
