@@ -79,6 +79,30 @@ def marginal(walls):
     return table(["wall", "adds, µs"], rows)
 
 
+def opening(results):
+    """What an open costs behind Landlock, whatever the rules: why its target cannot be met with that wall."""
+    cost = {name: median for name, median, _ in results["primitives"]}
+    bare = cost.get("open+close of /dev/null")
+    names = [("the same behind Landlock, the rule on the file", "a rule on the file itself, as `full` has for its devices"),
+             ("the same, the rule on its folder", "a rule on its folder"),
+             ("the same, the rule on the root", "a rule on the root"),
+             ("the same, the rule on the file, but not for truncation", "no rule that lets it be truncated")]
+    if not bare or not all(name in cost for name, _ in names):
+        return ""
+    rows = [[what, f"{cost[name] * 1000:.0f}", f"{cost[name] / bare:.2f}"] for name, what in names]
+    call = cost["system call that does nothing"]
+    filtered = cost.get("the same behind a seccomp filter of one instruction", 0)
+    return f"""`getppid` pays for having a filter, not for ours: with any filter the kernel enters by its slow path, and then finds the call in its
+bitmap of allowed ones. Behind a filter of one instruction, without a sandbox, it costs {filtered / call:.2f} x bare on this processor. `open+close` pays for Landlock, not for the filter (compare `landlock` and `full`). Landlock looks for a rule from
+the file upwards, name by name, until it has found every right that it asks for. At each open it asks not only for reading but also
+for the right to truncate, to know later whether the opened file may be truncated. A file that may be read and not truncated is
+therefore looked for up to the root, and what is in the deepest folder costs most. With the shortest walk that there is, one step,
+it is still above the target, so the target cannot be met with Landlock in force; a rule that allowed to truncate what is to be
+read would shorten the walk, and the wall. Alone, without a sandbox (open+close of `/dev/null`: {bare * 1000:.0f} ns):
+
+{table(['Landlock domain of one rule', 'ns', 'x bare'], rows)}"""
+
+
 def trouble_list(sandboxes):
     lines = [f"- {s.name}: not measured here: {s.trouble}." for s in sandboxes if s.trouble]
     return "\n".join(lines)
@@ -120,6 +144,8 @@ The best of 60 batches of 1,000 calls, median of the rounds, on one CPU.
 
 {syscalls_table(results['syscalls'])}
 
+{opening(results)}
+
 ## Memory of an idle sandbox
 
 Supervisor and process 1, without the workload: proportional set size, and the pages that they have written to, which is what
@@ -149,6 +175,30 @@ another CPU while the root is composed, where there is one; here it counts in fu
 What the kernel takes for each thing alone (`bench/primitives.c`):
 
 {table(['', 'median, µs', 'p99, µs'], [[name, f'{median:,.2f}', f'{p99:,.1f}'] for name, median, p99 in primitives])}
+
+### What dominates, and what is left
+
+The floor and `full` share most of what they cost: the C library's start, the clone with its namespaces, the detached root, the
+filter, the program, the end of the namespaces. What `full` does beyond it, read off the time-stamp counter between its steps
+(two CPUs, loaded; a start of 2.4 ms there):
+
+| | about, µs |
+| --- | ---: |
+| composing the view: 70 steps, of which 26 mounts at 6 to 8 each (a system call to clone the mount, one for its attributes, a place made for it, one to attach it), 9 masks of /proc at 8, devpts and /proc at 30, 25 folders, files and symlinks at 3 to 7 | 500 |
+| opening the sources of those mounts with the caller's rights, before the ids change | 90 |
+| process 1: its exec, the workload's clone, the messages about it | 120 |
+| the view and the walls planned, the options read; three quarters of it system calls and page faults | 150 |
+| tearing down what was composed, at the end | 100 |
+| Landlock | 45 |
+| 41 capabilities dropped one by one, since each is a new set of credentials | 35 |
+| the time namespace's offset | 20 |
+
+Against that, the network namespace (which the floor makes in its own clone, where it waits for it) costs nothing where there are two
+CPUs. So the target would need the view itself to be made in a quarter of its time. What was tried: the child in the command's memory
+(a twentieth), fewer calls for each step of the view (a third of them), the filter compiled at build time, packed relocations, Landlock
+rules from mounts at hand. What was not, because it would give something up: process 1 without a program of its own
+([decision 3](decisions/0003-process-1-from-a-sealed-memfd.md)), a view kept between runs (state that somebody else could change), a
+command without address space randomisation, fewer files of /etc, no masks.
 
 A network namespace is taken apart in the background, after its sandbox has ended: no start waits for it, and one that comes
 right after it is no slower. A mount namespace is taken apart in the end of its last process, and the kernel waits there, as it does

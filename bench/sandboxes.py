@@ -8,8 +8,8 @@ import struct
 import subprocess
 
 # What sandstone's view takes of /etc (src/walls/view.cc); those that the host lacks are left out by all.
-ETC = ("alternatives", "fonts", "java-11-openjdk", "java-17-openjdk", "java-21-openjdk", "ld.so.cache", "ld.so.conf",
-       "ld.so.conf.d", "mime.types", "perl", "pki", "protocols", "services", "ssl/certs", "ssl/openssl.cnf")
+ETC = ("alternatives", "fonts", "java-11-openjdk", "java-17-openjdk", "java-21-openjdk", "ld.so.cache",
+       "mime.types", "perl", "pki", "protocols", "services", "ssl/certs", "ssl/openssl.cnf")
 SYSTEM = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "opt")
 TRUE = "/bench/true"  # where the program that does nothing is to be found inside
 

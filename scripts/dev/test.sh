@@ -1,18 +1,20 @@
-# ./dev test [--quick]: every suite, and one sum; --quick leaves out the debug build, the selftests and the test machine.
+# ./dev test [--quick] [--soak]: every suite, and one sum; --quick leaves out the debug build, the selftests and the test
+# machine; --soak runs at full length what is shortened otherwise (a thousand of something, most often).
 # ./dev test CTEST-ARG...: only what ctest selects in the release build, for example -R walls or -L net.
 # shellcheck shell=bash
 source "$SANDSTONE_CHECKOUT/scripts/dev/lib.sh"
 source "$root/scripts/dev/kit.sh"
 
 quick='' passed=0 failed=0 skipped=0
-if [[ ${1-} == --quick ]]; then
-  quick=1
+while [[ ${1-} == --quick || ${1-} == --soak ]]; do
+  if [[ $1 == --quick ]]; then quick=1; else export SANDSTONE_SOAK=1; fi
   shift
-fi
+done
 
 say "== building release"
 need test
 build release || die "the build failed"
+build_kernel || die "the library kernel's build failed"
 if (($#)); then
   exec ctest --test-dir "$root/build/release" --output-on-failure --no-tests=error "$@"
 fi
@@ -48,8 +50,8 @@ programs_as_nobody() {
   make_kit "$work/kit"
   chmod 755 "$work"
   install -d -o 65534 -g 65534 "$work/home" "$work/home/tmp"
-  setpriv --reuid=65534 --regid=65534 --clear-groups \
-    env -C "$work/home" HOME="$work/home" TMPDIR="$work/home/tmp" PATH=/usr/local/bin:/usr/bin:/bin \
+  env -C "$work/home" HOME="$work/home" TMPDIR="$work/home/tmp" PATH=/usr/local/bin:/usr/bin:/bin \
+    "$work/kit/tests/support/scope.py" setpriv --reuid=65534 --regid=65534 --clear-groups \
     "$work/kit/tests/support/run_suites.py"
 }
 
@@ -57,7 +59,18 @@ build_and_test_debug() {
   build debug && units debug -L unit
 }
 
-suite "units and sources" units release -LE python
+# Our side of the library kernel under the sanitizers; at full length with the kernel's own checks as well.
+kernel_with_sanitizers() {
+  if [[ ${SANDSTONE_SOAK-} ]]; then
+    "$root/linux/build.sh" "$root/build/debug" debug || return
+  else
+    cp "$root/build/release/library-kernel" "$root/build/debug/" || return
+  fi
+  units debug -L kernel
+}
+
+suite "units and sources" units release -LE 'python|kernel'
+suite "the library kernel" units release -L kernel
 if ((EUID == 0)); then
   suite "programs as root" programs "$root"
   suite "programs as an ordinary user" programs_as_nobody
@@ -67,6 +80,7 @@ else
 fi
 if [[ ! $quick ]]; then
   suite "units with sanitizers" build_and_test_debug
+  suite "the library kernel with sanitizers" kernel_with_sanitizers
   ((EUID != 0)) || suite "the kernel's selftests" "$root/scripts/selftests.sh"
   suite "the test machine, kernel 6.1" "$root/dev" machine --test attacks program
 fi

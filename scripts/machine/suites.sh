@@ -2,6 +2,7 @@
 # Inside the test machine: the whole-program tests as root and as the ordinary user, the kernel's selftests, one sum.
 # suites.sh [AREA...]: only those folders of tests/.
 set -uo pipefail
+export SANDSTONE_TEST_SCOPE=1 # nobody else tests here
 passed=0 failed=0 skipped=0
 
 suite() {

@@ -1,8 +1,5 @@
 #include "engine/relay.h"
 
-#include <fcntl.h>
-#include <limits.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -19,8 +16,11 @@ void Relay::add_to(std::vector<pollfd>& polled) const {
 
 void Relay::on_ready(const pollfd& ready) {
   if (!open()) return;
-  if (ready.fd == to_.get() && (ready.revents & (POLLOUT | POLLERR | POLLNVAL)) != 0) {
-    if ((ready.revents & (POLLERR | POLLNVAL)) != 0 || !flush()) return close();
+  if (ready.fd == to_.get() && ready.revents != 0) {
+    // A terminal that was hung up may have no room for ever.
+    const bool room = (ready.revents & POLLOUT) != 0;
+    if (!room || (ready.revents & (POLLERR | POLLNVAL)) != 0 || !flush()) return close();
+    if (finishing_) carry_rest();
   } else if (ready.fd == from_.get() && ready.revents != 0 && !pending()) {
     if (!fill()) return close();
     // Most often there is room: this saves a turn of the loop.
@@ -29,14 +29,19 @@ void Relay::on_ready(const pollfd& ready) {
   }
 }
 
-void Relay::drain(std::optional<std::chrono::milliseconds> patience) {
+void Relay::finish() {
+  if (!open()) return;
+  finishing_ = true;
+  carry_rest();
+}
+
+void Relay::carry_rest() {
   while (open()) {
     if (pending()) {
       pollfd room{to_.get(), POLLOUT, 0};
-      const int ready = ::poll(&room, 1, patience ? static_cast<int>(patience->count()) : -1);
-      if (ready < 0 && errno == EINTR) continue;
-      if (ready <= 0 || !flush()) return close();
-      continue;
+      if (::poll(&room, 1, 0) != 1) return;  // the supervisor's loop waits for it
+      if ((room.revents & POLLOUT) == 0 || !flush()) return close();
+      if (pending()) return;
     }
     pollfd left{from_.get(), POLLIN, 0};
     if (::poll(&left, 1, 0) != 1 || (left.revents & POLLIN) == 0 || !fill()) return close();
@@ -61,17 +66,13 @@ bool Relay::fill() {
 }
 
 bool Relay::flush() {
-  // poll(2) promises room for PIPE_BUF bytes, so as much never blocks; files never do.
-  struct stat info {};
-  const bool is_file = ::fstat(to_.get(), &info) == 0 && S_ISREG(info.st_mode);
   while (pending()) {
-    const size_t size = is_file ? end_ - begin_ : std::min<size_t>(end_ - begin_, PIPE_BUF);
-    const ssize_t put = ::write(to_.get(), buffer_.get() + begin_, size);
+    const long put = to_.write(buffer_.get() + begin_, end_ - begin_);
     if (put < 0 && errno == EINTR) continue;
     if (put < 0) return errno == EAGAIN;
     begin_ += static_cast<size_t>(put);
     carried_ += static_cast<uint64_t>(put);
-    if (is_file || !pending()) continue;
+    if (!pending()) return true;
     pollfd room{to_.get(), POLLOUT, 0};
     if (::poll(&room, 1, 0) != 1 || (room.revents & POLLOUT) == 0) return true;
   }

@@ -1,16 +1,15 @@
-// Relay: carries bytes one way between a descriptor of the caller's and a pipe or pty of the workload's, so that the
-// workload never holds, and cannot reopen through /proc/self/fd, what the caller has open.
+// Relay: carries bytes one way between a descriptor of the caller's and a pipe or pty of the workload's, so
+// that the workload never holds, and cannot reopen through /proc/self/fd, what the caller has open.
 #pragma once
 
 #include <poll.h>
 
-#include <chrono>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <vector>
 
 #include "base/fd.h"
+#include "engine/sink.h"
 
 namespace sandstone::engine {
 
@@ -34,19 +33,22 @@ class Relay {
   void add_to(std::vector<pollfd>& polled) const;
   // Does what can be done without blocking. Closes both ends at end of file or when the reader has gone.
   void on_ready(const pollfd& ready);
-  // After the workload's end: what is still in the pipe. Gives up on a reader that takes nothing for `patience`; without
-  // one, waits for as long as it takes.
-  void drain(std::optional<std::chrono::milliseconds> patience);
+  // The workload has ended: what is in the pipe now is all that will come, whoever still holds its other end.
+  // Closes once that is written, which may be at once.
+  void finish();
+  // Gives up on the reader, and on what it has not taken.
+  void close();
 
  private:
   [[nodiscard]] bool pending() const { return begin_ < end_; }
   bool fill();   // false: end of file
   bool flush();  // false: nobody reads any more
-  void close();
+  void carry_rest();
 
   static constexpr size_t kBuffer = 64 << 10;
   Fd from_;
-  Fd to_;
+  Sink to_;
+  bool finishing_ = false;
   std::unique_ptr<char[]> buffer_;  // not zeroed: a page of it costs something only once bytes come
   size_t begin_ = 0;
   size_t end_ = 0;

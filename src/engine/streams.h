@@ -16,7 +16,7 @@ struct Connected {
   Ports ports;
   std::optional<Relay> input;
   std::vector<Relay> outputs;
-  Fd stdin_end;   // Stream::pipe: the caller's ends
+  Fd stdin_end;  // Stream::pipe: the caller's ends
   Fd stdout_end;
   Fd stderr_end;
 };

@@ -43,10 +43,7 @@ Result<void> Supervisor::start(const Engine& engine, Ports ports) {
 
 Outcome Supervisor::run(Controls controls) {
   while (!workload_->ending()) turn(controls);
-  // A run that ends at a limit ends, even if nobody reads what it printed.
-  const auto patience = ended_for_ ? std::optional(kReaderPatience) : std::nullopt;
-  for (Relay& relay : outputs_) relay.drain(patience);
-  if (terminal_ != nullptr && terminal_->output() != nullptr) terminal_->output()->drain(patience);
+  deliver_rest(controls);
   Outcome outcome;
   conclude(outcome);
   return outcome;
@@ -70,9 +67,12 @@ void Supervisor::turn(const Controls& controls) {
     for (size_t i = 0; i < polled_.size(); ++i) {
       const pollfd& one = polled_[i];
       if (one.revents == 0) continue;
-      if (i < workloads) workload_->on_ready(one, recorder_);
-      else if (one.fd == controls.requests.get()) on_request(controls);
-      else if (one.fd == controls.signals) on_signal(controls);
+      if (i < workloads)
+        workload_->on_ready(one, recorder_);
+      else if (one.fd == controls.requests.get())
+        on_request(controls);
+      else if (one.fd == controls.signals)
+        on_signal(controls);
       else {
         for (Relay& relay : outputs_) relay.on_ready(one);
         if (input_) input_->on_ready(one);
@@ -82,6 +82,49 @@ void Supervisor::turn(const Controls& controls) {
     }
   }
   watch_limits();
+}
+
+// What the workload printed last, to readers who may take their time: until they have it or are gone, the
+// time is up, or somebody asks for the end. A run that ended at a limit waits for nobody who takes nothing.
+void Supervisor::deliver_rest(const Controls& controls) {
+  std::vector<Relay*> outputs;
+  outputs.reserve(outputs_.size() + 1);
+  for (Relay& relay : outputs_) outputs.push_back(&relay);
+  if (terminal_ != nullptr && terminal_->output() != nullptr) outputs.push_back(terminal_->output());
+  for (Relay* relay : outputs) relay->finish();
+  for (bool wanted = true; wanted;) {
+    polled_.clear();
+    for (const Relay* relay : outputs) relay->add_to(polled_);
+    const size_t left = polled_.size();
+    if (left == 0) return;
+    if (controls.requests.valid()) polled_.push_back({controls.requests.get(), POLLIN, 0});
+    if (controls.signals >= 0) polled_.push_back({controls.signals, POLLIN, 0});
+    const int ready = ::poll(polled_.data(), polled_.size(),
+                             ended_for_ ? static_cast<int>(kReaderPatience.count()) : poll_timeout());
+    if (ready < 0) continue;
+    if (ready == 0 && ended_for_) break;
+    for (size_t i = 0; i < left; ++i)
+      for (Relay* relay : outputs) relay->on_ready(polled_[i]);
+    for (size_t i = left; i < polled_.size(); ++i)
+      if (polled_[i].revents != 0) wanted = wanted && !asks_for_the_end(controls, polled_[i].fd);
+    if (!ended_for_ && spec_.limits.timeout && recorder_.since_start() >= *spec_.limits.timeout) {
+      ended_for_ = Cause::timeout;
+      recorder_.limit("timeout");
+    }
+  }
+  for (Relay* relay : outputs) relay->close();
+}
+
+bool Supervisor::asks_for_the_end(const Controls& controls, int ready) {
+  if (ready == controls.requests.get()) {
+    int request = 0;
+    return ::read(ready, &request, sizeof request) != sizeof request || request == Controls::kKill ||
+           request == SIGKILL;
+  }
+  signalfd_siginfo info{};
+  if (::read(ready, &info, sizeof info) != sizeof info) return false;
+  return info.ssi_signo == SIGINT || info.ssi_signo == SIGTERM || info.ssi_signo == SIGHUP ||
+         info.ssi_signo == SIGQUIT;
 }
 
 void Supervisor::on_request(const Controls& controls) {
@@ -132,7 +175,7 @@ int Supervisor::poll_timeout() const {
   if (ended_for_) return -1;
   nanoseconds next = nanoseconds::max();
   if (spec_.limits.timeout) next = *spec_.limits.timeout;
-  if (has_to_look()) next = std::min(next, next_look_);
+  if (has_to_look() && !workload_->ending()) next = std::min(next, next_look_);
   if (next == nanoseconds::max()) return -1;
   const auto left = duration_cast<milliseconds>(next - recorder_.since_start()).count() + 1;
   return static_cast<int>(std::clamp<int64_t>(left, 0, 60'000));
@@ -160,7 +203,8 @@ void Supervisor::conclude(Outcome& outcome) {
     const bool missing = ending.exec_errno == ENOENT || ending.exec_errno == ENOTDIR;
     outcome.cause = missing ? Cause::not_found : Cause::not_executable;
     outcome.exit_status = missing ? 127 : 126;
-    outcome.error = system_error(spec_.argv[0], missing ? "command not found" : "cannot be executed", ending.exec_errno);
+    outcome.error =
+        system_error(spec_.argv[0], missing ? "command not found" : "cannot be executed", ending.exec_errno);
   } else if (ending.kind == Ending::Kind::failed) {
     outcome.cause = Cause::failed;
     outcome.exit_status = 125;

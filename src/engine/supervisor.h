@@ -17,8 +17,8 @@ namespace sandstone::engine {
 
 // What reaches the supervisor from its own side, other than through the workload.
 struct Controls {
-  Fd requests;          // packets of one int: a signal for the main process, or kKill for all; invalid: none
-  int signals = -1;     // signalfd(2) with signals to forward; not owned
+  Fd requests;       // packets of one int: a signal for the main process, or kKill for all; invalid: none
+  int signals = -1;  // signalfd(2) with signals to forward; not owned
   static constexpr int kKill = -1;
 };
 
@@ -51,6 +51,8 @@ class Supervisor {
 
  private:
   void turn(const Controls& controls);
+  void deliver_rest(const Controls& controls);
+  static bool asks_for_the_end(const Controls& controls, int ready);
   void on_request(const Controls& controls);
   void on_signal(const Controls& controls);
   void watch_limits();

@@ -1,5 +1,6 @@
 #include "engine/terminal.h"
 
+#include <fcntl.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -21,13 +22,16 @@ CallersTerminal::~CallersTerminal() {
 void CallersTerminal::attach(Fd master) {
   master_ = std::move(master);
   if (!master_.valid()) return;
+  ::fcntl(master_.get(), F_SETFL, O_NONBLOCK);  // a workload that does not read must not hold us up
   resized();
-  output_ = std::make_unique<Relay>(master_.duplicate(), Fd(::dup(STDOUT_FILENO)));
+  output_ = std::make_unique<Relay>(master_.duplicate(), Fd(::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3)));
   if (!interactive_) return;
   termios raw = before_;
   ::cfmakeraw(&raw);
   raw_ = ::tcsetattr(STDIN_FILENO, TCSADRAIN, &raw) == 0;
-  input_ = std::make_unique<Relay>(Fd(::dup(STDIN_FILENO)), master_.duplicate());
+  Fd source = reopen_nonblocking(STDIN_FILENO, O_RDONLY);
+  if (!source.valid()) source = Fd(::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3));
+  input_ = std::make_unique<Relay>(std::move(source), master_.duplicate());
 }
 
 void CallersTerminal::resized() {

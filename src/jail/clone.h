@@ -10,19 +10,24 @@
 namespace sandstone::jail {
 
 struct CloneArgs {  // struct clone_args up to `cgroup`
-  uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size, cgroup;
+  uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size,
+      cgroup;
 };
 
-// Copying the memory and then each page that either side writes costs a twentieth of a start, so a child that runs another
-// program at once does without, as posix_spawn(3) does. It makes system calls only and touches nothing but what it was
-// given. False where that is not enough:
+inline constexpr uint64_t kClearSignalHandlers = 0x100000000;  // CLONE_CLEAR_SIGHAND
+inline constexpr uint64_t kIntoCgroup = 0x200000000;           // CLONE_INTO_CGROUP
+
+// Copying the memory and then each page that either side writes costs a twentieth of a start, so a child that
+// runs another program at once does without, as posix_spawn(3) does. It makes system calls only and touches
+// nothing but what it was given. False where that is not enough:
 // - with other threads, whose fork or dumpable flag would meet a half-made child;
 // - in a control group of its own, where running out of memory kills all who share it, us among them;
 // - before Linux 6.1, which enters a time namespace by fork only;
 // - under the sanitizers, whose bookkeeping knows one stack a thread.
 [[nodiscard]] bool may_share_memory(bool into_control_group);
 
-// A stack for a child that shares our memory. Below it lies a page that ends the child before it writes over ours.
+// A stack for a child that shares our memory. Below it lies a page that ends the child before it writes over
+// ours.
 class ChildStack {
  public:
   ChildStack() = default;
@@ -38,8 +43,10 @@ class ChildStack {
   void* bottom_ = nullptr;
 };
 
-// clone3(2): the pid or -errno. The child calls `entry`, which does not return, with `argument`; on the stack of `args` if
-// it has one, which goes with CLONE_VM. Everything that the child reads then has to live until it runs another program.
+// clone3(2), or clone(2) where a filter around us says that there is no clone3: then `args.flags` have lost
+// the two flags above, and the caller has to see to the control group. The pid or -errno. The child calls
+// `entry`, which does not return, with `argument`; on the stack of `args` if it has one, which goes with
+// CLONE_VM. Everything that the child reads then has to live until it runs another program.
 long clone_child(CloneArgs& args, void (*entry)(void* argument), void* argument);
 
 }  // namespace sandstone::jail

@@ -15,6 +15,7 @@
 #include "jail/clone.h"
 #include "jail/ids.h"
 #include "jail/init_image.h"
+#include "walls/cgroup_folder.h"
 #include "walls/join_network.h"
 
 namespace sandstone::jail {
@@ -24,8 +25,6 @@ using init::Kind;
 using init::Message;
 using walls::Child;
 
-constexpr uint64_t kClearSignalHandlers = 0x100000000;  // CLONE_CLEAR_SIGHAND
-constexpr uint64_t kIntoCgroup = 0x200000000;           // CLONE_INTO_CGROUP
 constexpr int kHighFd = 64;  // out of the way of 0 to 3, which the workload's streams and the control socket take
 
 std::vector<char*> pointers(std::vector<std::string>& texts) {
@@ -106,7 +105,7 @@ void reset_signals() noexcept {
     void* restorer;
     uint64_t mask;
   } standard{};
-  for (int signal = 1; signal < 32; ++signal) sys::call(SYS_rt_sigaction, signal, sys::word(&standard), 0, sizeof(uint64_t));
+  for (int signal = 1; signal <= 64; ++signal) sys::call(SYS_rt_sigaction, signal, sys::word(&standard), 0, sizeof(uint64_t));
   const uint64_t none = 0;
   sys::call(SYS_rt_sigprocmask, SIG_SETMASK, sys::word(&none), 0, sizeof none);
 }
@@ -162,6 +161,15 @@ Result<void> write_maps(pid_t pid, const walls::Setup& setup) {
   return {};
 }
 
+// Where the clone could not do it. The child waits for its ids before it makes anything that the group is to hold.
+Result<void> move_into_group(pid_t pid, int cgroup_fd, bool child_waits) {
+  constexpr const char* kWhere = "wall control-group";
+  if (!child_waits) return Error{kWhere, "clone3(2) is filtered here, and without it the wall user is needed", "leave the wall user in"};
+  const int error = walls::write_group_file(cgroup_fd, "cgroup.procs", std::to_string(pid));
+  if (error != 0) return system_error(kWhere, "cannot move the sandbox into its group", error);
+  return {};
+}
+
 Error clone_error(int err, const WallList& walls) {
   for (const auto& wall : walls) {
     if (!wall->fails_the_clone()) continue;
@@ -173,6 +181,9 @@ Error clone_error(int err, const WallList& walls) {
     case ENOSPC:
       return {"wall user", "the limit on namespaces is reached", "raise the sysctls user.max_*_namespaces"};
     case EAGAIN: return {"clone", "the limit on processes is reached", "raise ulimit -u"};
+    case ENOSYS:
+      return {"clone", "clone3(2) is filtered here, and before Linux 6.2 a time namespace needs it",
+              "let the filter around sandstone allow clone3"};
     case EINVAL: return {"clone", "this kernel lacks one of the namespaces", "sandstone doctor tells which"};
     default: return system_error("clone", "cannot start the sandbox", err);
   }
@@ -290,8 +301,9 @@ Result<Launched> launch(walls::Setup& setup, WallList& walls, engine::Ports port
   child_end->reset();
   ports = {};
   Result<void> done;
+  if (cgroup_fd >= 0 && (args.flags & kIntoCgroup) == 0) done = move_into_group(launched.pid, cgroup_fd, maps_ids);
   if (maps_ids) {
-    done = write_maps(launched.pid, setup);
+    if (done) done = write_maps(launched.pid, setup);
     const char go = 1;
     if (done) (void)::send(launched.control.get(), &go, 1, MSG_NOSIGNAL);  // a child that is gone shows below
   }

@@ -16,7 +16,8 @@ struct Rung {
   std::unique_ptr<Wall> (*make)();
 };
 
-// Order matters. The ids change after the caller's paths were opened and before anything is created; Landlock comes
+// Order matters. The ids change after the caller's paths were opened, and /proc/self was written to, and before anything is
+// created; Landlock comes
 // after the last mount, which it would forbid; capabilities go after everything that needs them; the filter is last
 // but for the limits, of which one on descriptors or memory could keep another wall from being raised.
 constexpr Rung kLadder[] = {
@@ -26,12 +27,12 @@ constexpr Rung kLadder[] = {
     {"control-group", Tier::none, make_control_group_wall},
     {"net", Tier::ns, make_net_wall},
     {"mount", Tier::ns, make_mount_wall},
+    {"time", Tier::ns, make_time_wall},
     {"user", Tier::ns, make_user_wall},
     {"pid", Tier::ns, make_pid_wall},
     {"ipc", Tier::ns, make_ipc_wall},
     {"uts", Tier::ns, make_uts_wall},
     {"cgroup", Tier::ns, make_cgroup_wall},
-    {"time", Tier::ns, make_time_wall},
     {"root", Tier::ns, make_root_wall},
     {"proc-mask", Tier::ns, make_proc_mask_wall},
     {"landlock", Tier::landlock, make_landlock_wall},

@@ -24,8 +24,8 @@ constexpr const char* kSystemFolders[] = {"/usr",   "/bin",   "/sbin",   "/lib",
 // about the host's users, network or secrets. Each is a mount, so nothing is here that programs do without.
 constexpr const char* kEtcEntries[] = {
     "alternatives", "fonts",      "java-11-openjdk", "java-17-openjdk", "java-21-openjdk",
-    "ld.so.cache",  "ld.so.conf", "ld.so.conf.d",    "mime.types",      "perl",
-    "pki",          "protocols",  "services",        "ssl/certs",       "ssl/openssl.cnf"};
+    "ld.so.cache",  "mime.types", "perl",            "pki",             "protocols",
+    "services",     "ssl/certs",  "ssl/openssl.cnf"};
 
 constexpr const char* kDevices[] = {"null", "zero", "full", "random", "urandom", "tty"};
 
@@ -219,7 +219,8 @@ class Planner {
     view_.push_back(step_at(has_rootfs_ ? Kind::own_folder : Kind::directory, "/dev", Grant::device));
     for (const char* name : kDevices) {
       const std::string path = fmt::format("/dev/{}", name);
-      ViewStep step = bind(path, path, Grant::none);
+      // Landlock looks for a rule from the file upwards: one on the file itself ends the walk at its first step.
+      ViewStep step = bind(path, path, Grant::device);
       step.writable = true;
       step.devices = true;
       view_.push_back(std::move(step));

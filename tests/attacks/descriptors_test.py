@@ -4,9 +4,8 @@ import array
 import os
 import socket
 import threading
-import unittest
 
-from harness import WALLS, AttackTest, each_caller
+from harness import WALLS, AttackTest, each_caller, main
 
 
 class Descriptors(AttackTest):
@@ -185,4 +184,4 @@ class DescriptorPassing(AttackTest):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    main()

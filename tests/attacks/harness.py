@@ -18,6 +18,8 @@ import tempfile
 import time
 import unittest
 
+import scope
+
 PROJECT = pathlib.Path(__file__).resolve().parents[2]
 
 SANDSTONE = pathlib.Path(os.environ.get("SANDSTONE", PROJECT / "build/release/sandstone")).resolve()
@@ -249,3 +251,9 @@ def processes_of(marker):
         if marker in line and not zombie:
             found.append(int(entry))
     return found
+
+
+def main():
+    """The one way to run a file of attacks: in folders of its own, where that can be."""
+    scope.enter()
+    unittest.main()

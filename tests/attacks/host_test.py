@@ -4,9 +4,8 @@ import ctypes
 import os
 import random
 import socket
-import unittest
 
-from harness import PYTHON, WALLS, AttackTest, each_caller, landlock_abi
+from harness import PYTHON, WALLS, AttackTest, each_caller, landlock_abi, main
 
 JAILED = ("ns", "landlock", "full")
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -92,4 +91,4 @@ class Host(AttackTest):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    main()

@@ -4,9 +4,8 @@ import os
 import pathlib
 import shutil
 import subprocess
-import unittest
 
-from harness import SANDSTONE, WON, AttackTest, each_caller, wait_until
+from harness import SANDSTONE, WON, AttackTest, each_caller, wait_until, main
 
 
 class Launcher(AttackTest):
@@ -112,4 +111,4 @@ class ProcessOne(AttackTest):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    main()

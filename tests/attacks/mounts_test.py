@@ -2,9 +2,9 @@
 
 import os
 import subprocess
-import unittest
 
-from harness import PYTHON, AttackTest, Caller, each_caller, wait_until
+import scope
+from harness import PYTHON, AttackTest, Caller, each_caller, wait_until, main
 
 WITH_KEY = """
 import ctypes, sys
@@ -182,18 +182,18 @@ class OwnNamespaces(AttackTest):
     def test_release_agent(self):
         """cgroup v1 runs the agent on the host as root when the last process leaves a group."""
         shared = self.s.folder("shared")
-        agent = self.s.file("agent", f"#!/bin/sh\nid -u > {shared}/ran\n", 0o755)
+        agent = self.s.file("agent", f"#!/bin/sh\nid -u > {scope.outside(shared)}/ran\n", 0o755)
         if self.caller.uid == 0:
             switches = ["--share-user", "--keep-capabilities"]
-            self.control("release-agent", "/tmp", agent, switches=switches)
+            self.control("release-agent", "/tmp", scope.outside(agent), switches=switches)
             ran = lambda: (shared / "ran").exists() and (shared / "ran").read_text() == "0\n"
             self.assertTrue(wait_until(ran), "the control must run a program as the host's root")
             (shared / "ran").unlink()
         for tier in JAILED:
             for options in ([], ["-u", "0"]):
-                self.stopped("release-agent", "/tmp", agent, tier=tier, options=options)
+                self.stopped("release-agent", "/tmp", scope.outside(agent), tier=tier, options=options)
         self.assertFalse((shared / "ran").exists())
 
 
 if __name__ == "__main__":
-    unittest.main()
+    main()

@@ -52,6 +52,14 @@ static _Noreturn void stay(const char* folder, const char* name) {
   for (;;) pause();
 }
 
+// Until the other has got as far as to write its name: on a busy machine that may take long.
+static void await(const char* folder, const char* name) {
+  char path[512];
+  snprintf(path, sizeof path, "%s/%s", folder, name);
+  while (access(path, F_OK) != 0) usleep(1000);
+  usleep(100000);
+}
+
 static int double_forked(void* folder) {
   if (fork() == 0) {
     if (fork() == 0) stay(folder, "double-forked");
@@ -72,7 +80,7 @@ static int new_session(void* folder) {
 static int stopped(void* folder) {
   pid_t pid = fork();
   if (pid == 0) stay(folder, "stopped");
-  usleep(100000);
+  await(folder, "stopped");
   kill(pid, SIGSTOP);
   return 0;
 }
@@ -82,7 +90,7 @@ static int traced(void* folder) {
   if (fork() != 0) return 0;
   pid_t pid = fork();
   if (pid == 0) stay(folder, "traced");
-  usleep(100000);
+  await(folder, "traced");
   ptrace(PTRACE_SEIZE, pid, NULL, NULL);
   ptrace(PTRACE_INTERRUPT, pid, NULL, NULL);
   stay(folder, "tracer");

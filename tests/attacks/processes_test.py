@@ -10,7 +10,7 @@ import subprocess
 import time
 import unittest
 
-from harness import PYTHON, AttackTest, each_caller, processes_of, wait_until
+from harness import PYTHON, AttackTest, each_caller, processes_of, wait_until, main
 
 CORE_PATTERN = pathlib.Path("/proc/sys/kernel/core_pattern").read_text()
 JAILED = ("ns", "landlock", "full")
@@ -97,6 +97,7 @@ class Survivors(AttackTest):
         started = lambda: {file.name for file in folder.iterdir()} >= kinds
         if not wait_until(started):
             process.kill()
+            self.kill_the_rest()  # they hold the pipe that is read next
             self.fail(f"started only {list(folder.iterdir())}: {process.stderr.read()}")
         return process
 
@@ -288,4 +289,4 @@ class Privileges(AttackTest):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    main()

@@ -2,9 +2,8 @@
 
 import json
 import os
-import unittest
 
-from harness import AttackTest, each_caller
+from harness import AttackTest, each_caller, main
 
 # Clears the screen, sets the title, forges a line, is an 8-bit CSI, reverses the reading order, is not UTF-8.
 HOSTILE = b"/nope\x1b[2J\x1b]0;OWNED\x07\nsandstone: all is well\r\"}\xc2\x9b31m\xe2\x80\xae\xff\xfe"
@@ -131,4 +130,4 @@ class Reports(AttackTest):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    main()

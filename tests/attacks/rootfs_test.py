@@ -4,9 +4,8 @@ import os
 import pathlib
 import shutil
 import subprocess
-import unittest
 
-from harness import PROGRAMS, WON, AttackTest, each_caller, wait_until
+from harness import PROGRAMS, WON, AttackTest, each_caller, wait_until, main
 
 PLACES = [
     "proc", "sys", "dev", "tmp", "etc", "run", "home", "root", "var", "usr", "dev/pts", "dev/shm", "dev/mqueue",
@@ -296,4 +295,4 @@ class Rootfs(AttackTest):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    main()

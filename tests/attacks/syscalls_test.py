@@ -1,8 +1,7 @@
 """Ways into the kernel that a filter may have forgotten, and user notification."""
 
-import unittest
 
-from harness import KILLED_BY_FILTER, WALLS, WON, AttackTest, each_caller
+from harness import KILLED_BY_FILTER, WALLS, WON, AttackTest, each_caller, main
 
 X32_UNKNOWN = 43  # the call passed every filter, and this kernel has no x32 table
 
@@ -69,4 +68,4 @@ class Clocks(AttackTest):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    main()

@@ -3,9 +3,8 @@
 import os
 import pty
 import select
-import unittest
 
-from harness import WALLS, WON, AttackTest, each_caller
+from harness import WALLS, WON, AttackTest, each_caller, main
 
 # Linux 6.2 and later can refuse TIOCSTI by itself; then no jail is needed and no control can work.
 KERNEL_REFUSES = os.path.exists("/proc/sys/dev/tty/legacy_tiocsti") and (
@@ -114,4 +113,4 @@ class Terminal(AttackTest):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    main()

@@ -16,6 +16,7 @@ import tempfile
 import threading
 
 import sandstone_test
+import scope
 
 HERE = pathlib.Path(__file__).resolve().parent
 DRIVER = sandstone_test.PROGRAMS / "net_driver"
@@ -206,7 +207,7 @@ def world():
 
 def main():
     if INSIDE not in os.environ:
-        os.environ[INSIDE] = "1"
+        os.environ[INSIDE] = os.environ[scope.MARK] = "1"
         user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
         os.execvp(
             "unshare",

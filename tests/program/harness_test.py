@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import unittest
 
 import sandstone_test
@@ -37,6 +38,22 @@ class Leftovers(sandstone_test.TestCase):
         (self.tmp / "socket").touch()
         self.assertIn("socket", self.found())
         (self.tmp / "socket").unlink()
+
+    def test_another_suites_files_are_not_seen_where_suites_may_have_folders_of_their_own(self):
+        if not sandstone_test.IS_ROOT:
+            self.skipTest("an ordinary user's suites share /tmp")
+        support = pathlib.Path(sandstone_test.__file__).parent
+        script = f"import os, scope; scope.enter(); open('/tmp/sandstone-other', 'w'); print(os.listdir('/tmp'), os.access('{support}', os.X_OK))"
+        ended = sandstone_test.command(["env", "-u", "SANDSTONE_TEST_SCOPE", f"PYTHONPATH={support}", sys.executable, "-c", script])
+        self.assertIn("sandstone-other", ended.out, ended)
+        self.assertIn("True", ended.out, "what the suite needs stays in sight")
+        self.assertFalse(os.path.exists("/tmp/sandstone-other"))
+        self.assert_nothing_left()
+
+    def test_a_file_of_another_suite_that_goes_away_is_no_leftover(self):
+        file = tempfile.NamedTemporaryFile(prefix="sandstone-other-")
+        threading.Timer(0.3, file.close).start()
+        self.assert_nothing_left()
 
     def test_a_mount_is_found(self):
         script = (

@@ -140,7 +140,7 @@ constexpr Operation kOperations[] = {
     {"read-host-name", kArea, "learns the host's name", read_host_name},
     {"set-host-name", kArea, "changes the host's name", set_host_name},
     {"adjust-clock", kArea, "changes the host's clock", adjust_clock},
-    {"boot-time", kArea, "learns when the host was booted", boot_time},
+    {"boot-time", kArea, "learns from its clocks when the host was booted", boot_time},
     {"read-control-group", kArea,
      "learns the launcher's control group: which service, user or container it is", control_group},
     {"real-time-priority", kArea, "takes a processor of the host's for itself (SCHED_FIFO)",
