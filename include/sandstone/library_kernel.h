@@ -81,6 +81,27 @@ int32_t sandstone_task_pid(const sandstone_task *task); /* in the kernel's first
 int64_t sandstone_call(sandstone_task *task, int64_t number, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e,
                        uint64_t f);
 
+/* --- Several processes on one kernel ---
+ *
+ * Children of the kernel's process (fork(2), no exec) may make calls as well, each by function call as here: the kernel
+ * is mapped in all of them. They trust each other, as threads do. A child that dies at any moment, by SIGKILL too, ends
+ * its own tasks only: an undertaker process finishes what it was doing. If the kernel's process ends, every call in
+ * every child gives -EIO. */
+
+/* Starts the undertaker. Before the first such fork; from the thread that forks, with no other call under way. */
+int sandstone_kernel_share(sandstone_kernel *kernel, char *error, size_t error_size);
+
+/* In the child, first of all. Of the kernel's other functions it may then use those of its tasks, sandstone_task_adopt and
+ * sandstone_kernel_state. Once for a process. */
+int sandstone_kernel_join(sandstone_kernel *kernel);
+
+/* In the parent: thread `tid` of a child (the child's pid for its first one) makes this task's calls from now on, and the
+ * undertaker ends the task when that thread is no more, even if it is so already. The child has the same handle, from
+ * before the fork; the parent's is gone. -EPERM: the undertaker may not trace that thread; -ENOTCONN: there is none. */
+int sandstone_task_give(sandstone_task *task, int32_t tid);
+
+/* --- */
+
 /* Whose memory the pointers of the task's calls mean: 0, this process's (the default), or that of the process `pid` of the
  * host, which this one must be allowed to trace (process_vm_readv(2)). */
 int sandstone_task_memory(sandstone_task *task, int32_t pid);
@@ -143,6 +164,7 @@ typedef struct sandstone_statistics {
   uint64_t memory_total, memory_free, memory_cached, memory_slab; /* bytes */
   uint64_t context_switches, interrupts;
   uint64_t up_nanoseconds;
+  uint64_t deaths, deaths_with_cpu; /* threads of other processes that died, and those that held the CPU then */
 } sandstone_statistics;
 int sandstone_kernel_statistics(sandstone_kernel *kernel, sandstone_statistics *statistics);
 

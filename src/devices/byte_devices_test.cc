@@ -10,10 +10,10 @@
 
 #include "base/fd.h"
 #include "devices/console.h"
+#include "devices/device_thread.h"
 #include "devices/driver_model.h"
 #include "devices/net.h"
 #include "devices/rng.h"
-#include "devices/worker.h"
 
 namespace sandstone::devices {
 namespace {
@@ -167,11 +167,9 @@ TEST(DevicesNet, AHandlerMayAnswerAtOnce) {
 TEST(DevicesNet, ManyFramesFromAnotherThread) {
   TestMemory memory(1 << 20);
   Net net(kMac, 1500, [](std::span<const std::byte>) {});
-  Worker worker;
-  MmioTransport transport(memory.guest(), net,
-                          {.interrupt = {}, .kick = [&] { worker.kick(); }, .broken = {}});
-  ASSERT_TRUE(worker.start([&] { transport.serve(); }));
-  DriverModel driver(memory, transport);
+  DeviceThread thread(memory.guest(), net, {});
+  ASSERT_TRUE(thread.start());
+  DriverModel driver(memory, thread.transport());
   driver.negotiate(MmioTransport::kEventIndex);
   auto& queue = driver.add_queue(0, 8);
   driver.start();
@@ -207,7 +205,6 @@ TEST(DevicesNet, ManyFramesFromAnotherThread) {
     driver.kick(queue);
   }
   sender.join();
-  worker.stop();
 }
 
 TEST(DevicesConsole, CarriesBytesBothWays) {

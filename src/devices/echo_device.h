@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <vector>
 
 #include "devices/device.h"
@@ -26,6 +27,7 @@ class EchoDevice final : public Device {
   bool process(unsigned /*index*/, Virtqueue& queue) override {
     return drain(queue, chain_, budget, [&](Chain& chain) {
       ++served;
+      if (on_request) on_request();
       std::array<std::byte, 4096> bytes;
       size_t written = 0;
       while (const size_t got = chain.read(bytes)) written += chain.write(std::span(bytes).first(got));
@@ -37,6 +39,7 @@ class EchoDevice final : public Device {
   using Device::wake;
 
   std::array<char, 6> config{'h', 'e', 'l', 'l', 'o', '!'};
+  std::function<void()> on_request;  // while it is served
   unsigned budget = 64;
   unsigned served = 0;
   unsigned resets = 0;

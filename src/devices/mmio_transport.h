@@ -1,11 +1,11 @@
 // MmioTransport: the register block of one device (virtio 1.2, section 4.2, version 2), and the state machine
 // behind it.
 //
-//   Block disk(...);
-//   Worker worker;
-//   MmioTransport transport(memory, disk, {.interrupt = ..., .kick = [&] { worker.kick(); }});
-//   worker.start([&] { transport.serve(); });
-//   ... transport.read(offset, 4), transport.write(offset, value, 4) for each access of the guest
+//   MmioTransport transport(memory, disk, {.interrupt = ..., .kick = ..., .broken = ...});
+//   ... transport.read(offset, 4), transport.write(offset, value, 4)    for each access of the guest
+//   ... transport.serve()                                               after each kick
+//
+// DeviceThread is one with a thread that serves.
 //
 // Every member but the destructor may be called from any thread. A write never does the work of a queue: it
 // marks the queue and kicks, and whoever calls serve() then does it. Only a reset waits, until serve() lets
@@ -62,7 +62,8 @@ class MmioTransport final : private Device::Host {
   // Does what waits in all queues, in this thread. Returns whether anything was done. Bounded: if the driver
   // adds as fast as it is served, it kicks and returns.
   bool serve();
-  bool try_serve();  // the same, but false at once if another thread is at it (which then does this work too)
+  // The same, but false at once if another thread is at it, which then does whatever is marked, too.
+  bool try_serve();
 
   [[nodiscard]] bool marked() const { return marked_.load() != 0; }  // serve() has something to do
   [[nodiscard]] uint32_t interrupt_status() const { return interrupt_status_.load(); }

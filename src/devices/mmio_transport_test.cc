@@ -1,10 +1,12 @@
 #include "devices/mmio_transport.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <thread>
 
+#include "devices/device_thread.h"
 #include "devices/driver_model.h"
 #include "devices/echo_device.h"
 #include "devices/worker.h"
@@ -174,6 +176,38 @@ TEST(DevicesMmio, WhatIsOfferedBeforeTheDriverIsReadyIsServedThen) {
   bench.driver.start();
   EXPECT_GT(bench.kicks, before);
   EXPECT_TRUE(bench.transport.serve());
+}
+
+TEST(DevicesMmio, ADriverThatNeverStopsDoesNotHoldTheThread) {
+  Bench bench;
+  bench.driver.negotiate();
+  DriverModel::Queue& queue = bench.driver.add_queue(0, 8);
+  bench.driver.start();
+  bench.driver.descriptor(queue.descriptors, 0, 0, 1, 0, 0);
+  bench.device.on_request = [&] { bench.driver.offer_head(queue, 0); };  // one more for each that is done
+  bench.device.on_request();
+  const unsigned before = bench.kicks;
+  EXPECT_TRUE(bench.transport.serve());
+  EXPECT_EQ(bench.device.served, 16 * bench.device.budget);
+  EXPECT_TRUE(bench.transport.marked());
+  EXPECT_EQ(bench.kicks, before + 1) << "to be called again";
+}
+
+TEST(DevicesMmio, AKickWithoutARegisterIsEnough) {
+  TestMemory memory(1 << 20);
+  EchoDevice device;
+  DeviceThread thread(memory.guest(), device, {});
+  ASSERT_TRUE(thread.start());
+  DriverModel driver(memory, thread.transport());
+  driver.negotiate();
+  DriverModel::Queue& queue = driver.add_queue(0, 8);
+  driver.start();
+  for (int i = 0; i < 100; ++i) {
+    driver.offer(queue, {{0, 1, false}});
+    const uint64_t one = 1;
+    ASSERT_EQ(::write(thread.kick_fd(), &one, sizeof one), 8);
+    while (!driver.take(queue)) std::this_thread::yield();
+  }
 }
 
 TEST(DevicesMmio, AnInterruptMayServeAtOnce) {

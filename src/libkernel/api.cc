@@ -215,6 +215,31 @@ int sandstone_task_adopt(sandstone_kernel* kernel, int32_t pid, sandstone_task**
 
 int32_t sandstone_task_pid(const sandstone_task* task) { return task->pid; }
 
+int sandstone_kernel_share(sandstone_kernel* kernel, char* error, size_t error_size) {
+  auto shared = kernel->kernel->share();
+  if (shared) return 0;
+  say(error, error_size, shared.error().line());
+  return -EAGAIN;
+}
+
+int sandstone_kernel_join(sandstone_kernel* kernel) {
+  // What another thread of the parent's may have held at the fork is nobody's here.
+  new (&kernel->mutex) std::mutex;
+  kernel->kernel->join();
+  kernel->first = kernel->service = nullptr;
+  kernel->idle = kernel->kernel->take_carrier();
+  return kernel->idle == nullptr ? -EAGAIN : 0;
+}
+
+int sandstone_task_give(sandstone_task* task, int32_t tid) {
+  sandstone_kernel* kernel = task->kernel;
+  const int result = kernel->kernel->give(*task->carrier, tid);
+  if (result != 0) return result;
+  const std::lock_guard lock(kernel->mutex);
+  std::erase_if(kernel->tasks, [&](const auto& one) { return one.get() == task; });
+  return 0;
+}
+
 int64_t sandstone_call(sandstone_task* task, int64_t number, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e,
                        uint64_t f) {
   lib_carrier* carrier = task->carrier;
@@ -375,8 +400,9 @@ int sandstone_kernel_statistics(sandstone_kernel* kernel, sandstone_statistics* 
   lib_statistics from{};
   const int64_t result = call(kernel->service, LIB_CALL_STATISTICS, word(&from));
   if (result < 0) return static_cast<int>(result);
-  *statistics = {from.tasks,         from.runnable,    from.memory_total,     from.memory_free, from.memory_cached,
-                 from.memory_slab,   from.context_switches, from.interrupts, from.up_nanoseconds};
+  *statistics = {from.tasks,         from.runnable,         from.memory_total, from.memory_free,     from.memory_cached,
+                 from.memory_slab,   from.context_switches, from.interrupts,   from.up_nanoseconds,  from.deaths,
+                 from.deaths_with_cpu};
   return 0;
 }
 

@@ -11,6 +11,7 @@ namespace sandstone::libkernel {
 namespace {
 
 constexpr uint32_t queue_notify = 0x50;
+constexpr uint32_t interrupt_ack = 0x64;
 
 // How often to look before sleeping: the next access or doorbell often comes within a microsecond or two.
 constexpr int spins = 400;
@@ -28,10 +29,11 @@ std::thread without_signals(auto body) {
 }  // namespace
 
 DeviceHost::DeviceHost(const devices::GuestMemory& memory, lib_device_window& window,
-                       std::unique_ptr<devices::Device> device, std::function<void()> interrupt)
+                       std::unique_ptr<devices::Device> device, std::function<void()> raise)
     : window_(window),
       device_(std::move(device)),
-      transport_(memory, *device_, {.interrupt = std::move(interrupt), .kick = [this] { wake(); }, .broken = {}}) {
+      raise_(std::move(raise)),
+      transport_(memory, *device_, {.interrupt = [this] { interrupt(); }, .kick = [this] { wake(); }, .broken = {}}) {
   window_ = {};
   thread_ = without_signals([this] { run(); });
   shared_word(window_.present) = 1;
@@ -48,6 +50,14 @@ DeviceHost::~DeviceHost() {
 void DeviceHost::wake() {
   shared_word(window_.request).fetch_add(1);
   futex_wake(window_.request);
+}
+
+// The status goes to where the kernel takes it without asking us: an access for each interrupt would double its cost.
+void DeviceHost::interrupt() {
+  const uint32_t status = transport_.interrupt_status();
+  transport_.write(interrupt_ack, status, 4);
+  shared_word(window_.interrupt).fetch_or(status);
+  raise_();
 }
 
 // An access waits for us. Each word is read once: the kernel may change it meanwhile.

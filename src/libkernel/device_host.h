@@ -16,11 +16,11 @@ namespace sandstone::libkernel {
 
 class DeviceHost {
  public:
-  // Serves `device` at `window` until destroyed; `interrupt` raises the device's interrupt, from any thread.
+  // Serves `device` at `window` until destroyed; `raise` raises the device's interrupt, from any thread.
   // The kernel that writes into the window is not trusted: all that it says is an offset and a value for the transport,
   // which checks them.
   DeviceHost(const devices::GuestMemory& memory, lib_device_window& window, std::unique_ptr<devices::Device> device,
-             std::function<void()> interrupt);
+             std::function<void()> raise);
   DeviceHost(const DeviceHost&) = delete;
   DeviceHost& operator=(const DeviceHost&) = delete;
   ~DeviceHost();
@@ -31,9 +31,11 @@ class DeviceHost {
   void run();
   void answer();
   void wake();
+  void interrupt();
 
   lib_device_window& window_;
   std::unique_ptr<devices::Device> device_;
+  std::function<void()> raise_;
   devices::MmioTransport transport_;
   uint32_t answered_ = 0;
   std::atomic<bool> stop_{false};

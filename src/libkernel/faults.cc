@@ -1,61 +1,54 @@
 #include "libkernel/faults.h"
 
 #include <signal.h>
-#include <ucontext.h>
 
-#include <array>
-#include <atomic>
+#include <initializer_list>
+
+#include "base/sys.h"
 
 namespace sandstone::libkernel {
 namespace {
 
-std::atomic<const lib_header*> kernel;
-struct sigaction old_segv, old_bus;
+// As the kernel has it: sigaction(3) would put the C library's restorer in, and the undertaker has no C library.
+struct Action {
+  lib_u64 handler, flags, restorer, mask;
+};
+constexpr lib_u64 sa_restorer = 0x04000000;
 
-// What the program would have seen without us.
-void pass_on(int number, siginfo_t* info, void* context) {
-  const struct sigaction& old = number == SIGSEGV ? old_segv : old_bus;
-  if ((old.sa_flags & SA_SIGINFO) != 0 && old.sa_sigaction != nullptr) {
-    old.sa_sigaction(number, info, context);
-  } else if (old.sa_handler != SIG_DFL && old.sa_handler != SIG_IGN) {
-    old.sa_handler(number);
-  } else {
-    ::signal(number, SIG_DFL);  // the instruction faults again, and ends the process
-  }
+void swap_action(int number, const Action* action, Action* old) {
+  sys::call(SYS_rt_sigaction, number, sys::word(action), sys::word(old), 8);
 }
 
-void on_fault(int number, siginfo_t* info, void* context) {
-  const lib_header* header = kernel.load(std::memory_order_relaxed);
-  auto* registers = static_cast<ucontext_t*>(context)->uc_mcontext.gregs;
-  if (header != nullptr) {
-    const auto ip = static_cast<lib_u64>(registers[REG_RIP]);
-    const lib_u64 next = header->fault(ip, reinterpret_cast<lib_u64>(info->si_addr),
-                                       reinterpret_cast<lib_u64*>(registers));
-    if (next != 0) {
-      registers[REG_RIP] = static_cast<greg_t>(next);
-      return;
-    }
-  }
-  pass_on(number, info, context);
+void answer(const lib_header& header, int number, lib_old_handler& old) {
+  Action before{};
+  swap_action(number, nullptr, &before);
+  old = {before.handler, before.flags};
+  // Nested faults are possible. On the kernel's stack, unless the old handler relies on a stack of its own: only there can
+  // the undertaker go on with it.
+  const Action action{reinterpret_cast<lib_u64>(header.on_fault),
+                      SA_SIGINFO | SA_NODEFER | sa_restorer | (before.flags & SA_ONSTACK),
+                      reinterpret_cast<lib_u64>(header.restorer), 0};
+  swap_action(number, &action, nullptr);
 }
 
 }  // namespace
 
 void answer_faults(const lib_header& header) {
-  kernel = &header;
-  struct sigaction action{};
-  action.sa_sigaction = on_fault;
-  // Nested faults are possible (the handler itself reads page tables), and others' signals may wait.
-  action.sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK;
-  sigemptyset(&action.sa_mask);
-  ::sigaction(SIGSEGV, &action, &old_segv);
-  ::sigaction(SIGBUS, &action, &old_bus);
+  answer(header, SIGSEGV, header.shared->old_segv);
+  answer(header, SIGBUS, header.shared->old_bus);
 }
 
-void leave_faults() {
-  kernel = nullptr;
-  ::sigaction(SIGSEGV, &old_segv, nullptr);
-  ::sigaction(SIGBUS, &old_bus, nullptr);
+void leave_faults(const lib_header& header) {
+  for (const int number : {SIGSEGV, SIGBUS}) {
+    Action now{};
+    swap_action(number, nullptr, &now);
+    if (now.handler != reinterpret_cast<lib_u64>(header.on_fault)) continue;  // somebody came after us
+    const lib_old_handler& old = number == SIGBUS ? header.shared->old_bus : header.shared->old_segv;
+    struct sigaction before{};
+    before.sa_flags = static_cast<int>(old.flags & ~sa_restorer);
+    before.sa_handler = reinterpret_cast<void (*)(int)>(old.handler);
+    ::sigaction(number, &before, nullptr);
+  }
 }
 
 }  // namespace sandstone::libkernel

@@ -5,7 +5,10 @@
 #include <linux/membarrier.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
+#include <sys/rseq.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -125,12 +128,17 @@ Kernel::~Kernel() {
     }
     thread_.join();
   }
+  if (undertaker_ > 0) {
+    ::kill(undertaker_, SIGKILL);
+    while (::waitpid(undertaker_, nullptr, 0) < 0 && errno == EINTR) {
+    }
+  }
   for (auto& device : devices_) device.reset();
   if (log_thread_.joinable()) {
     log_write_.reset();
     log_thread_.join();
   }
-  leave_faults();
+  leave_faults(header());
   in_use = false;
 }
 
@@ -152,6 +160,62 @@ void Kernel::return_carrier(lib_carrier* carrier) {
   const uint32_t id = carrier->id;
   *carrier = {};
   carrier->id = id;
+}
+
+Result<void> Kernel::share() {
+  const std::lock_guard lock(mutex_);
+  if (undertaker_ > 0) return {};
+  lib_carrier* carrier = take_carrier();
+  if (carrier == nullptr) return Error{"library kernel", "no carrier is free", "release a task"};
+  carrier->memory = LIB_MEMORY_NONE;
+  carrier->watch = LIB_WATCHED;
+  undertaker_ = ::fork();
+  if (undertaker_ < 0) return system_error("library kernel", "fork", errno);
+  if (undertaker_ == 0) {
+    // Only what the image holds is left of this process soon: no libc, and no descriptor that would keep a pipe open.
+    const int log = header().boot->log_fd;
+    sys::call(SYS_close_range, 0, log - 1, 0);
+    sys::call(SYS_close_range, log + 1, ~0U, 0);
+    ::prctl(PR_SET_NAME, "undertaker");
+    ::setsid();
+    carrier->pid = static_cast<uint32_t>(::getpid());
+    carrier->tid = carrier->pid;
+#ifdef RSEQ_SIG
+    // The host kernel writes into it at every preemption, and ends a process that has unmapped it.
+    sys::call(SYS_rseq, static_cast<long>(reinterpret_cast<uintptr_t>(__builtin_thread_pointer()) + __rseq_offset), 32,
+              1 /* RSEQ_FLAG_UNREGISTER */, RSEQ_SIG);
+#endif
+    header().undertake(carrier);
+  }
+  uint32_t& there = header().shared->undertaker;
+  while (shared_word(there) == 0) futex_wait(there, 0, 1000);
+  return {};
+}
+
+int Kernel::give(lib_carrier& carrier, pid_t tid) {
+  const uint32_t undertaker = shared_word(header().shared->undertaker);
+  if (undertaker == 0) return -ENOTCONN;
+  carrier.tid = static_cast<uint32_t>(tid);
+  uint32_t& watch = carrier.watch;
+  // Refused: it has perhaps not come to join() yet, which allows it where Yama guards ptrace(2).
+  for (int tries = 0; tries < 200; ++tries) {
+    shared_word(watch) = LIB_WATCH_WANTED;
+    ::kill(static_cast<pid_t>(undertaker), SIGUSR1);
+    while (shared_word(watch) == LIB_WATCH_WANTED && state() < LIB_HALTED) futex_wait(watch, LIB_WATCH_WANTED, 100);
+    // Not REFUSED is done: the undertaker may have buried it meanwhile.
+    if (shared_word(watch) != LIB_WATCH_REFUSED) return state() < LIB_HALTED ? 0 : -EIO;
+    ::usleep(10'000);
+  }
+  return -EPERM;
+}
+
+void Kernel::join() {
+  ::prctl(PR_SET_PTRACER, shared_word(header().shared->undertaker));
+  if (sys::call(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0) < 0) header().shared->strong_fence = 1;
+  thread_.detach();
+  log_thread_.detach();
+  undertaker_ = -1;
+  for (auto& device : devices_) static_cast<void>(device.release());
 }
 
 void Kernel::attach(unsigned number, std::unique_ptr<devices::Device> device) {

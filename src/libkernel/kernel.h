@@ -48,6 +48,13 @@ class Kernel {
   Result<unsigned> add_device(std::unique_ptr<devices::Device> device);
   void remove_device(unsigned number);
 
+  // Starts the undertaker, so that children of this process may make calls too (join()). Once is enough.
+  Result<void> share();
+  // The thread `tid` of a child makes `carrier`'s calls from now on, and the undertaker looks after its task. 0 or -errno.
+  int give(lib_carrier& carrier, pid_t tid);
+  // In a child: lets the undertaker trace it, and forgets what is the parent's alone, without touching it.
+  void join();
+
   [[nodiscard]] std::string log() const;  // the last part of what the console printed
 
  private:
@@ -65,6 +72,7 @@ class Kernel {
   std::string log_text_;
   std::thread log_thread_, thread_;
   lib_carrier* boot_carrier_ = nullptr;
+  pid_t undertaker_ = -1;
 };
 
 }  // namespace sandstone::libkernel

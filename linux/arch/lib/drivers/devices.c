@@ -8,7 +8,10 @@
 
 static struct platform_device *devices[LIB_MAX_DEVICES];
 
-#define REGISTER_NOTIFY 0x50 /* QueueNotify of virtio over MMIO */
+/* Of virtio over MMIO */
+#define REGISTER_NOTIFY 0x50
+#define REGISTER_INTERRUPT_STATUS 0x60
+#define REGISTER_INTERRUPT_ACK 0x64
 #define SPINS 2000
 
 /* A doorbell: whoever serves the device takes it when it comes by. Nobody waits. */
@@ -65,7 +68,11 @@ u32 lib_io_read(const volatile void __iomem *address, unsigned int size)
 	u32 offset;
 	struct lib_device_window *window = window_of(address, &offset);
 
-	return window ? access(window, offset, 0, size, false) : ~0U;
+	if (!window)
+		return ~0U;
+	if (offset == REGISTER_INTERRUPT_STATUS)
+		return lib_swap(&window->interrupt, 0); /* and so acknowledged */
+	return access(window, offset, 0, size, false);
 }
 
 void lib_io_write(volatile void __iomem *address, u32 value, unsigned int size)
@@ -77,7 +84,7 @@ void lib_io_write(volatile void __iomem *address, u32 value, unsigned int size)
 		return;
 	if (offset == REGISTER_NOTIFY)
 		notify(window, value);
-	else
+	else if (offset != REGISTER_INTERRUPT_ACK)
 		access(window, offset, value, size, true);
 }
 

@@ -27,6 +27,7 @@ int main(void)
 	OFFSET(CARRIER_STACK, lib_carrier, stack);
 	OFFSET(CARRIER_ID, lib_carrier, id);
 	OFFSET(CARRIER_MEMORY, lib_carrier, memory);
+	OFFSET(CARRIER_PARKED, lib_carrier, parked);
 	OFFSET(CARRIER_RESULT, lib_carrier, result);
 	OFFSET(CARRIER_VMALLOC, lib_carrier, vmalloc_generation);
 	OFFSET(SHARED_OWNER, lib_shared, owner);

@@ -6,6 +6,7 @@
 #include <linux/kernel.h>
 #include <linux/sched.h>
 #include <linux/sched/task.h>
+#include <linux/time64.h>
 #include <asm/lib.h>
 #include <asm/processor.h>
 
@@ -39,6 +40,7 @@ int lib_take_cpu(struct lib_carrier *carrier)
 			return 0;
 		cpu_relax();
 	}
+	WRITE_ONCE(carrier->waiting, 1);
 	lib_add(&lib_shared.waiters, 1);
 	lib_host_fence();
 	for (;;) {
@@ -56,6 +58,7 @@ int lib_take_cpu(struct lib_carrier *carrier)
 		lib_futex_wait(owner, seen, U64_MAX);
 	}
 	lib_add(&lib_shared.waiters, -1);
+	WRITE_ONCE(carrier->waiting, 0);
 	return result;
 }
 
@@ -74,84 +77,98 @@ void lib_drop_cpu(void)
 
 /*
  * The carrier no longer has the CPU. 1: it was given back, for its task; 0: it is to go back to its caller, as its call
- * is done or it has none.
+ * is done or it has none. That the CPU was given shows in `owner` alone, so that neither a wake too many nor a giver that
+ * dies between two steps does harm.
  */
 static int park(struct lib_carrier *carrier)
 {
 	int i;
 
-	if (carrier->leaving || !carrier->task) {
-		carrier->leaving = 0;
-		return 0;
-	}
-	for (i = 0; i < SPINS && READ_ONCE(carrier->wake) != 1; i++)
+	for (i = 0; i < SPINS && READ_ONCE(lib_shared.owner) != carrier->id; i++)
 		cpu_relax();
-	while (READ_ONCE(carrier->wake) != 1) {
+	while (READ_ONCE(lib_shared.owner) != carrier->id) {
 		if (READ_ONCE(lib_shared.state) >= LIB_HALTED) {
+			carrier->parked = 0;
 			ended(carrier);
 			return 0;
 		}
-		if (lib_replace(&carrier->wake, 0, 2))
-			lib_futex_wait(&carrier->wake, 2, U64_MAX);
-		lib_replace(&carrier->wake, 2, 0);
-	}
-	WRITE_ONCE(carrier->wake, 0);
-	if (READ_ONCE(lib_shared.state) >= LIB_HALTED) {
-		ended(carrier);
-		return 0;
+		lib_swap(&carrier->sleeping, 1);
+		if (READ_ONCE(lib_shared.owner) != carrier->id)
+			lib_futex_wait(&carrier->sleeping, 1, U64_MAX);
+		WRITE_ONCE(carrier->sleeping, 0);
 	}
 	lib_shared.carrier = carrier;
 	lib_map_vmalloc(carrier);
 	return 1;
 }
 
+/* Whether the carrier is to come back for its task; looked up while it still has the CPU. */
+static bool stays(struct lib_carrier *carrier)
+{
+	bool yes = !carrier->leaving && carrier->task;
+
+	carrier->leaving = 0;
+	if (!yes)
+		carrier->parked = 0;
+	return yes;
+}
+
+void lib_give_cpu(struct lib_carrier *to)
+{
+	lib_swap(&lib_shared.owner, to->id);
+	if (READ_ONCE(to->sleeping))
+		lib_futex_wake(&to->sleeping, 1);
+}
+
 /* `to` owns the CPU from here on; `from` waits for its turn, or leaves. */
 int lib_hand_over(struct lib_carrier *to, struct lib_carrier *from);
 int lib_hand_over(struct lib_carrier *to, struct lib_carrier *from)
 {
-	int stays = !from->leaving && from->task;
+	bool wait = stays(from);
 
-	WRITE_ONCE(lib_shared.owner, to->id);
-	if (lib_swap(&to->wake, 1) == 2)
-		lib_futex_wake(&to->wake, 1);
-	if (!stays) {
-		from->leaving = 0;
-		return 0;
-	}
-	return park(from);
+	lib_give_cpu(to);
+	return wait ? park(from) : 0;
 }
 
 int lib_free_cpu(struct lib_carrier *from);
 int lib_free_cpu(struct lib_carrier *from)
 {
-	int stays = !from->leaving && from->task;
+	bool wait = stays(from);
 
 	lib_drop_cpu();
-	if (!stays) {
-		from->leaving = 0;
-		return 0;
-	}
-	return park(from);
+	return wait ? park(from) : 0;
 }
 
 /*
- * The kernel is over, halted or dead: everybody who waits for the CPU, for the timer or for a device finds out, and
- * nobody gets in again. Called with the CPU held.
+ * Everybody who waits for the CPU, for the timer or for a device finds out that the kernel is over. If it is not the
+ * caller who has the CPU, whoever does may drop it first, within a second: dropping it later would free it once more.
  */
-void lib_ended(u32 state)
+void lib_tell_end(u32 state, u32 caller)
 {
-	struct lib_carrier *carrier = lib_shared.carrier;
+	u64 limit = lib_host_clock() + NSEC_PER_SEC;
 	int i;
 
-	WRITE_ONCE(lib_shared.owner, OWNER_NOBODY);
 	lib_swap(&lib_shared.state, state);
+	while (READ_ONCE(lib_shared.owner) != caller && !lib_replace(&lib_shared.owner, 0, OWNER_NOBODY) &&
+	       lib_host_clock() < limit)
+		cpu_relax();
+	lib_swap(&lib_shared.owner, OWNER_NOBODY);
 	lib_futex_wake(&lib_shared.state, INT_MAX);
 	lib_futex_wake(&lib_shared.owner, INT_MAX);
 	lib_ring_bell();
 	for (i = 0; i < LIB_MAX_CARRIERS; i++)
-		if (lib_carriers[i].inside && lib_swap(&lib_carriers[i].wake, 1) == 2)
-			lib_futex_wake(&lib_carriers[i].wake, 1);
+		if (READ_ONCE(lib_carriers[i].used))
+			lib_futex_wake(&lib_carriers[i].sleeping, 1);
+}
+
+/* The kernel is over, halted or dead, and nobody gets in again. With the CPU held. */
+void lib_ended(u32 state)
+{
+	struct lib_carrier *carrier = lib_shared.carrier;
+
+	lib_tell_end(state, carrier->id);
 	ended(carrier);
 	carrier->leaving = 0;
+	carrier->parked = 0;
 	lib_abandon();
 }

@@ -14,6 +14,9 @@
 #include <asm/unistd.h>
 #include <lib_abi.h>
 
+#define LIB_SERVICE_STACK 16384
+#define LIB_UNDERTAKER_STACK 32768
+
 .macro push_context
 	pushq %rbx
 	pushq %rbp
@@ -30,6 +33,13 @@
 	popq %rbp
 	popq %rbx
 .endm
+
+.bss
+	.balign 4096
+lib_service_stack:
+	.skip LIB_SERVICE_STACK
+lib_undertaker_stack:
+	.skip LIB_UNDERTAKER_STACK
 
 .text
 
@@ -218,15 +228,18 @@ SYM_CODE_START(__switch_to)
 .Lrun:
 	movq lib_current(%rip), %rsi
 	movq TASK_SP(%rsi), %rsp
+	movl $0, CARRIER_PARKED(%rbx)
 	movq lib_shared + SHARED_PREVIOUS(%rip), %rax
 	pop_context
 	ret
 .Lnobody:
 	movl $LIB_MEMORY_NONE, lib_memory_of(%rip)
+	movq lib_shared + SHARED_CARRIER(%rip), %rbx
 	jmp .Lrun
 
 /* Another carrier must go on. Only off the kernel's stacks may it be told so. */
 .Lhand_over:
+	movl $1, CARRIER_PARKED(%rbx)
 	movq CARRIER_HOST_SP(%rbx), %rsp
 	movq %rax, %rdi
 	movq %rbx, %rsi
@@ -245,11 +258,84 @@ SYM_CODE_START(lib_idle)
 	movq lib_current(%rip), %rax
 	movq %rsp, TASK_SP(%rax)
 	movq lib_shared + SHARED_CARRIER(%rip), %rbx
+	movl $1, CARRIER_PARKED(%rbx)
 	movq CARRIER_HOST_SP(%rbx), %rsp
 	movq %rbx, %rdi
 	call lib_free_cpu
 	jmp .Lparked
 SYM_CODE_END(lib_idle)
+
+/*
+ * s64 lib_serve(function, carrier, argument): function(argument) with the CPU held, on a stack that survives this process:
+ * the undertaker could go on with it.
+ */
+SYM_CODE_START(lib_serve)
+	push_context
+	movq %rsi, %rbx
+	movq %rbx, lib_shared + SHARED_CARRIER(%rip)
+	movq %rsp, CARRIER_HOST_SP(%rbx)
+	leaq lib_service_stack + LIB_SERVICE_STACK(%rip), %rsp
+	movq %rdi, %rax
+	movq %rdx, %rdi
+	call *%rax
+	movq lib_shared + SHARED_CARRIER(%rip), %rbx
+	movq CARRIER_HOST_SP(%rbx), %rsp
+	pop_context
+	ret
+SYM_CODE_END(lib_serve)
+
+/*
+ * void lib_take_over(carrier, registers): the undertaker goes on with what a dead thread did, from its registers (struct
+ * user_regs_struct). Comes back when the CPU was dropped or given away, or what lib_serve() ran has ended.
+ */
+SYM_CODE_START(lib_take_over)
+	push_context
+	movq %rdi, %rbx
+	movq %rbx, lib_shared + SHARED_CARRIER(%rip)
+	movq %rsp, CARRIER_HOST_SP(%rbx)
+	movq 19*8(%rsi), %rsp
+	pushq 16*8(%rsi) /* rip */
+	pushq 18*8(%rsi) /* flags */
+	movq 0*8(%rsi), %r15
+	movq 1*8(%rsi), %r14
+	movq 2*8(%rsi), %r13
+	movq 3*8(%rsi), %r12
+	movq 4*8(%rsi), %rbp
+	movq 5*8(%rsi), %rbx
+	movq 6*8(%rsi), %r11
+	movq 7*8(%rsi), %r10
+	movq 8*8(%rsi), %r9
+	movq 9*8(%rsi), %r8
+	movq 10*8(%rsi), %rax
+	movq 11*8(%rsi), %rcx
+	movq 12*8(%rsi), %rdx
+	movq 14*8(%rsi), %rdi
+	movq 13*8(%rsi), %rsi
+	popfq
+	ret
+SYM_CODE_END(lib_take_over)
+
+/* void lib_take_turn(carrier): the undertaker goes on as the task that was given the CPU and whose carrier has died. */
+SYM_CODE_START(lib_take_turn)
+	push_context
+	movq %rdi, %rbx
+	movq %rbx, lib_shared + SHARED_CARRIER(%rip)
+	movq %rsp, CARRIER_HOST_SP(%rbx)
+	jmp .Lrun
+SYM_CODE_END(lib_take_turn)
+
+/* The undertaker's first step: off the stack that it is about to unmap. */
+SYM_CODE_START(lib_undertake)
+	leaq lib_undertaker_stack + LIB_UNDERTAKER_STACK(%rip), %rsp
+	xorl %ebp, %ebp
+	call lib_undertaker
+	ud2
+SYM_CODE_END(lib_undertake)
+
+SYM_CODE_START(lib_restorer)
+	movl $15, %eax /* rt_sigreturn */
+	syscall
+SYM_CODE_END(lib_restorer)
 
 /* void lib_abandon(void): the kernel has ended; back to the carrier's caller, from any depth. */
 SYM_CODE_START(lib_abandon)

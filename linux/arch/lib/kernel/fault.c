@@ -7,6 +7,7 @@
 #include <linux/kernel.h>
 #include <linux/mm.h>
 #include <linux/printk.h>
+#include <linux/signal.h>
 #include <linux/uaccess.h>
 #include <asm/lib.h>
 #include <asm/pgtable.h>
@@ -15,6 +16,7 @@
 extern const char lib_text_end[];
 
 #define HOST_MMAP 9
+#define HOST_RT_SIGACTION 13
 #define HOST_PROT_NONE 0
 #define HOST_PROT_READ_WRITE 3
 #define HOST_MAP_SHARED 1
@@ -68,8 +70,8 @@ static bool map_page(u64 address, u64 physical)
 	return at == (long)address;
 }
 
-/* In the host's signal handler, on whatever stack. The registers are in the order of the host's sigcontext. */
-u64 lib_fault(u64 ip, u64 address, u64 *registers)
+/* Where to go on after a fault at `ip` about `address`; 0: it is none of the kernel's. */
+static u64 answer(u64 ip, u64 address, const u64 *registers)
 {
 	const struct exception_table_entry *entry;
 	u64 physical;
@@ -86,9 +88,34 @@ u64 lib_fault(u64 ip, u64 address, u64 *registers)
 		return entry->fixup;
 	bug.ip = ip;
 	bug.address = address;
-	if (registers)
-		memcpy(bug.registers, registers, sizeof(bug.registers));
+	memcpy(bug.registers, registers, sizeof(bug.registers));
 	return (u64)die;
+}
+
+/* Of the host's siginfo_t and ucontext_t (x86-64): the address, and the registers, r8 first, rip last. */
+#define SIGINFO_ADDRESS 2
+#define UCONTEXT_REGISTERS 5
+#define REGISTER_IP 16
+
+/*
+ * The host's signal handler. It lies in the image and runs on the kernel's stack, so that the undertaker can go on with it
+ * too. A fault on an instruction of the program's own goes to whoever handled such faults before.
+ */
+void lib_on_fault(int number, void *info, void *context)
+{
+	u64 *registers = (u64 *)context + UCONTEXT_REGISTERS;
+	u64 next = answer(registers[REGISTER_IP], ((u64 *)info)[SIGINFO_ADDRESS], registers);
+	const struct lib_old_handler *old = number == SIGBUS ? &lib_shared.old_bus : &lib_shared.old_segv;
+
+	if (next) {
+		registers[REGISTER_IP] = next;
+	} else if (old->handler <= 1) { /* SIG_DFL or SIG_IGN: the instruction faults again, and ends the process */
+		u64 action[4] = {};
+
+		lib_host(HOST_RT_SIGACTION, number, (long)action, 0, 8, 0, 0);
+	} else {
+		((void (*)(int, void *, void *))old->handler)(number, info, context);
+	}
 }
 
 void lib_forget_vmalloc(void)

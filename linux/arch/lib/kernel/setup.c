@@ -35,7 +35,9 @@ const struct lib_header lib_header __section(".lib_header") = {
 	.bind = lib_bind,
 	.unbind = lib_unbind,
 	.interrupt_task = lib_interrupt_task,
-	.fault = lib_fault,
+	.on_fault = lib_on_fault,
+	.restorer = lib_restorer,
+	.undertake = lib_undertake,
 	.interrupt = lib_interrupt,
 };
 

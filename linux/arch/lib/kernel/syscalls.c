@@ -66,6 +66,8 @@ static long statistics(struct lib_statistics __user *to)
 				global_node_page_state_pages(NR_SLAB_UNRECLAIMABLE_B)) << PAGE_SHIFT,
 		.context_switches = nr_context_switches(),
 		.interrupts = lib_interrupts,
+		.deaths = lib_shared.deaths,
+		.deaths_with_cpu = lib_shared.deaths_with_cpu,
 		.up_nanoseconds = lib_now() - lib_boot.tsc_nanoseconds,
 	};
 	return copy_to_user(to, &statistics, sizeof(statistics)) ? -EFAULT : 0;

@@ -86,6 +86,12 @@ void lib_displace(void)
 	sleep_outside();
 }
 
+/* The words of a request for lib_serve(), where they survive whoever asked. */
+static struct lib_request {
+	struct lib_carrier *carrier;
+	s32 pid;
+} lib_request;
+
 /* The words of a call, as lib_enter() pushes them. */
 struct call {
 	u64 number, a, b, c, d, e, f;
@@ -122,53 +128,54 @@ int lib_enter_slowly(struct lib_carrier *carrier, const struct call *call)
 	return 1;
 }
 
-/* Kernel code on the host's stack, with the CPU: like an interrupt, it may look but not sleep. */
-static bool begin(struct lib_carrier *carrier, unsigned long *closed)
+/*
+ * What is done to a task rather than by it: kernel code with the CPU, on a stack of its own. Like an interrupt it may look
+ * and wake, but not sleep.
+ */
+static s64 serve(s64 (*function)(struct lib_request *), struct lib_carrier *carrier, s32 pid, bool wakes)
 {
+	struct lib_request *request = &lib_request;
+	s64 result;
+
 	if (lib_take_cpu(carrier))
-		return false;
+		return -EIO;
 	lib_map_vmalloc(carrier);
-	*closed = lib_irqs_off;
-	lib_irqs_off = 1;
-	return true;
+	request->carrier = carrier;
+	request->pid = pid;
+	result = lib_serve(function, carrier, request);
+	if (wakes)
+		lib_resume(carrier); /* a task may be runnable now, and nobody else would look */
+	else
+		lib_drop_cpu();
+	return result;
 }
 
-static void end(unsigned long closed)
+static s64 unbind(struct lib_request *request)
 {
-	lib_irqs_off = closed;
-	lib_drop_cpu();
+	struct task_struct *task = (void *)request->carrier->task;
+
+	if (task) {
+		task->thread.home = NULL;
+		if (task->thread.carrier == request->carrier)
+			task->thread.carrier = NULL;
+		request->carrier->task = 0;
+	}
+	return 0;
 }
 
 s64 lib_unbind(struct lib_carrier *carrier)
 {
-	struct task_struct *task;
-	unsigned long closed;
-
-	if (!begin(carrier, &closed))
-		return -EIO;
-	task = (void *)carrier->task;
-	if (task) {
-		task->thread.home = NULL;
-		if (task->thread.carrier == carrier)
-			task->thread.carrier = NULL;
-		carrier->task = 0;
-	}
-	end(closed);
-	return 0;
+	return serve(unbind, carrier, 0, false);
 }
 
-s64 lib_bind(struct lib_carrier *carrier, s32 pid)
+static s64 bind(struct lib_request *request)
 {
+	struct lib_carrier *carrier = request->carrier;
 	struct task_struct *task;
-	unsigned long closed;
 	s64 result = 0;
 
-	if (carrier->task)
-		return -EBUSY;
-	if (!begin(carrier, &closed))
-		return -EIO;
 	rcu_read_lock();
-	task = find_task_by_pid_ns(pid, &init_pid_ns);
+	task = find_task_by_pid_ns(request->pid, &init_pid_ns);
 	if (!task || task->exit_state || task->flags & (PF_EXITING | PF_KTHREAD)) {
 		result = -ESRCH;
 	} else if (task->thread.home) {
@@ -177,32 +184,56 @@ s64 lib_bind(struct lib_carrier *carrier, s32 pid)
 		task->thread.home = carrier;
 		carrier->task = (u64)task;
 		carrier->stack = (u64)task_pt_regs(task);
-		carrier->wake = 0;
 		carrier->leaving = 0;
 	}
 	rcu_read_unlock();
-	end(closed);
 	return result;
 }
 
-/* The call that the task is blocked in ends with EINTR. The carrier has no task of its own. */
-s64 lib_interrupt_task(struct lib_carrier *carrier, s32 pid)
+s64 lib_bind(struct lib_carrier *carrier, s32 pid)
+{
+	return carrier->task ? -EBUSY : serve(bind, carrier, pid, false);
+}
+
+static s64 interrupt_task(struct lib_request *request)
 {
 	struct task_struct *task;
-	unsigned long closed;
 
-	if (!begin(carrier, &closed))
-		return -EIO;
 	rcu_read_lock();
-	task = find_task_by_pid_ns(pid, &init_pid_ns);
+	task = find_task_by_pid_ns(request->pid, &init_pid_ns);
 	if (task && !task->thread.outside && task != current) {
 		set_tsk_thread_flag(task, TIF_INTERRUPTED);
 		set_notify_signal(task);
 	}
 	rcu_read_unlock();
-	lib_irqs_off = closed;
-	lib_resume(carrier); /* it may be runnable now, and nobody else would look */
 	return task ? 0 : -ESRCH;
+}
+
+/* The call that the task is blocked in ends with EINTR. The carrier has no task of its own. */
+s64 lib_interrupt_task(struct lib_carrier *carrier, s32 pid)
+{
+	return serve(interrupt_task, carrier, pid, true);
+}
+
+static s64 disown(struct lib_request *request)
+{
+	struct lib_carrier *dead = request->carrier;
+	struct task_struct *task = (void *)dead->task;
+
+	if (!task)
+		return 0;
+	dead->task = 0;
+	task->thread.home = NULL;
+	task->thread.carrier = NULL; /* to die on whatever carrier */
+	send_sig(SIGKILL, task, 1);
+	return 0;
+}
+
+/* With the CPU held by `carrier`, the undertaker's: the task of `dead`, whose thread is no more, is killed. */
+void lib_disown(struct lib_carrier *carrier, struct lib_carrier *dead)
+{
+	lib_request.carrier = dead;
+	lib_serve(disown, carrier, &lib_request);
 }
 
 /* The task is no more; its carrier goes home, or will hear of it when it comes. */

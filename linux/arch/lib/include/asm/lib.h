@@ -59,7 +59,11 @@ void lib_abandon(void) __noreturn;
 void lib_boot_on(struct lib_carrier *carrier);
 void lib_run(struct lib_carrier *carrier);
 s64 lib_enter(struct lib_carrier *carrier, u64 number, u64 a, u64 b, u64 c, u64 d, u64 e, u64 f);
+void lib_give_cpu(struct lib_carrier *to);
+void lib_tell_end(u32 state, u32 caller);
 void lib_ended(u32 state) __noreturn;
+struct lib_request;
+s64 lib_serve(s64 (*function)(struct lib_request *), struct lib_carrier *carrier, struct lib_request *request);
 
 /* task.c: tasks and their carriers. */
 void lib_first_step(void);
@@ -67,6 +71,13 @@ s64 lib_bind(struct lib_carrier *carrier, s32 pid);
 s64 lib_unbind(struct lib_carrier *carrier);
 s64 lib_interrupt_task(struct lib_carrier *carrier, s32 pid);
 void lib_outside(void);
+
+void lib_disown(struct lib_carrier *carrier, struct lib_carrier *dead);
+
+/* undertaker.c */
+void lib_undertake(struct lib_carrier *carrier);
+void lib_take_over(struct lib_carrier *carrier, u64 *registers);
+void lib_take_turn(struct lib_carrier *carrier);
 
 /* interrupt.c and time.c */
 void lib_interrupt(u32 number);
@@ -77,7 +88,8 @@ void lib_timer_expired(void);
 extern u64 lib_interrupts; /* how many have been run */
 
 /* fault.c */
-u64 lib_fault(u64 ip, u64 address, u64 *registers);
+void lib_on_fault(int number, void *info, void *context);
+void lib_restorer(void);
 void lib_map_vmalloc(struct lib_carrier *carrier);
 
 /* leave.c */

@@ -73,18 +73,25 @@ struct lib_carrier {
 	lib_u32 id;                 /* what it writes into the lock */
 	lib_s32 memory;             /* LIB_MEMORY_… */
 	lib_u64 vmalloc_generation; /* which of lib_shared's its process has mapped */
-	lib_u32 wake;               /* futex: 1, the CPU was given to it; 2, it sleeps */
+	lib_u32 sleeping;           /* futex: it waits to be given the CPU (lib_shared.owner says when) */
 	lib_u32 leaving;            /* its call is done: it goes back to its caller when it loses the CPU */
 	lib_s64 result;
 	lib_u32 status;
 	lib_u32 tid, pid;           /* of the host thread and its process */
-	lib_u32 inside;             /* it is between lib_enter and its return */
 	lib_u32 used;               /* somebody has it */
-	lib_u32 unused[2];
+	lib_u32 parked;             /* it has given the CPU away, and not yet gone on */
+	lib_u32 waiting;            /* it has counted itself in lib_shared.waiters */
+	lib_u32 watch;              /* futex: LIB_WATCH_… */
 	struct lib_signal signal;
 } __attribute__((aligned(64)));
 
 #define LIB_MAX_CARRIERS 4096
+
+/* lib_carrier.watch: the undertaker is asked to look after the task should thread `tid` of another process die. */
+#define LIB_WATCH_NONE 0
+#define LIB_WATCH_WANTED 1
+#define LIB_WATCH_REFUSED 2 /* it may not be traced */
+#define LIB_WATCHED 3
 
 /* One access to a device's registers that waits for its answer, or a doorbell that does not. */
 struct lib_device_window {
@@ -95,8 +102,14 @@ struct lib_device_window {
 	lib_u32 doorbells; /* bit n: queue n was notified; taken by the device's side */
 	lib_u32 present;   /* the device's side listens */
 	lib_u32 sleeping;  /* it waits on request */
-	lib_u32 unused[6];
+	lib_u32 interrupt; /* the device's interrupt status; taken by the kernel, which so needs no access for it */
+	lib_u32 unused[5];
 } __attribute__((aligned(64)));
+
+/* Who handled a signal of the host's before us. */
+struct lib_old_handler {
+	lib_u64 handler, flags;
+};
 
 struct lib_shared {
 	/* The one CPU: the id of the carrier that holds it, and how many wait for it. */
@@ -107,6 +120,11 @@ struct lib_shared {
 	lib_u64 vmalloc_generation;
 	lib_u32 strong_fence;        /* the host has no membarrier: unlock with a fence */
 	lib_u32 state;               /* futex */
+	lib_u32 undertaker;          /* its pid; 0: there is none */
+	lib_u32 deaths;              /* threads that the undertaker has seen die */
+	lib_u32 deaths_with_cpu;     /* of these, those that held the CPU */
+	lib_u32 unused;
+	struct lib_old_handler old_segv, old_bus; /* of the host's SIGSEGV and SIGBUS */
 	/* Written from outside. */
 	lib_u32 bell __attribute__((aligned(64))); /* futex of the interrupt thread */
 	lib_u32 bell_sleeping;
@@ -130,7 +148,7 @@ struct lib_boot {
 
 struct lib_statistics {
 	lib_u64 tasks, runnable, memory_total, memory_free, memory_cached, memory_slab;
-	lib_u64 context_switches, interrupts, up_nanoseconds;
+	lib_u64 context_switches, interrupts, up_nanoseconds, deaths, deaths_with_cpu;
 };
 
 struct lib_header {
@@ -152,9 +170,12 @@ struct lib_header {
 	lib_s64 (*unbind)(struct lib_carrier *carrier);
 	/* Ends the call that the task with this pid is blocked in. By a carrier without a task. */
 	lib_s64 (*interrupt_task)(struct lib_carrier *carrier, lib_s32 pid);
-	/* For a SIGSEGV or SIGBUS at `ip` in the image, about `address`: where to go on, or 0 if it is none of the kernel's
-	 * (then the kernel is dead, unless ip is outside the image). */
-	lib_u64 (*fault)(lib_u64 ip, lib_u64 address, lib_u64 *registers);
+	/* The handler of SIGSEGV and SIGBUS, and its restorer, for rt_sigaction(2): faults on the image's own instructions are
+	 * answered, all others go to the old handlers in lib_shared. */
+	void (*on_fault)(int number, void *info, void *context);
+	void (*restorer)(void);
+	/* Never comes back: the calling process, single-threaded, becomes the undertaker. */
+	void (*undertake)(struct lib_carrier *carrier);
 	void (*interrupt)(lib_u32 number); /* from any thread */
 };
 
