@@ -116,7 +116,8 @@ static bool stays(struct lib_carrier *carrier)
 void lib_give_cpu(struct lib_carrier *to)
 {
 	lib_swap(&lib_shared.owner, to->id);
-	if (READ_ONCE(to->sleeping))
+	/* Taken back, so that one who has counted himself sleeping and looked, but does not sleep yet, will not. */
+	if (READ_ONCE(to->sleeping) && lib_swap(&to->sleeping, 0))
 		lib_futex_wake(&to->sleeping, 1);
 }
 

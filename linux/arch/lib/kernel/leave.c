@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The end of a system call: what must be done before its carrier goes back. */
+#include <linux/bottom_half.h>
 #include <linux/errno.h>
+#include <linux/rcupdate.h>
 #include <linux/resume_user_mode.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
@@ -80,6 +82,22 @@ static enum restart do_signals(struct pt_regs *regs)
 }
 
 /*
+ * What a call put off, most often the last step of close(). Its files, dentries and inodes are freed by RCU, which
+ * sees no user mode here but at ticks: within one, thousands would pile up, each in memory that no cache holds.
+ */
+static void leave_behind(struct pt_regs *regs)
+{
+	static unsigned int count;
+
+	resume_user_mode_work(regs);
+	if (++count % 32)
+		return;
+	local_bh_disable();
+	rcu_softirq_qs();
+	local_bh_enable(); /* runs the callbacks */
+}
+
+/*
  * The result is in the registers. 1: make the call that is in the registers now; 0: back to the caller, and the CPU is
  * free with this task the last that had it.
  */
@@ -98,7 +116,7 @@ int lib_leaving(struct pt_regs *regs)
 		    lib_shared.carrier->status != LIB_SIGNAL)
 			restart |= do_signals(regs);
 		else if (flags & _TIF_NOTIFY_RESUME)
-			resume_user_mode_work(regs);
+			leave_behind(regs);
 		else
 			break;
 		clear_thread_flag(TIF_INTERRUPTED);
