@@ -1,8 +1,9 @@
-// FaultyStore: a Store that fails when it is told to, for tests of what is above it.
+// FaultyStore: a Store that fails when it is told to, from any thread, for tests of what is above it.
 #pragma once
 
 #include <array>
 #include <memory>
+#include <mutex>
 #include <utility>
 
 #include "devices/store.h"
@@ -17,9 +18,13 @@ class FaultyStore final : public Store {
 
   // From the `nth` call of this kind on (1: the next one), `times` of them fail with `error` and do nothing.
   void fail(Call call, int error, unsigned nth = 1, unsigned times = 1) {
+    const std::lock_guard lock(mutex_);
     plans_[static_cast<size_t>(call)] = {error, nth - 1, times};
   }
-  [[nodiscard]] unsigned calls(Call call) const { return calls_[static_cast<size_t>(call)]; }
+  [[nodiscard]] unsigned calls(Call call) const {
+    const std::lock_guard lock(mutex_);
+    return calls_[static_cast<size_t>(call)];
+  }
 
   [[nodiscard]] uint64_t size() const override { return inner_->size(); }
   [[nodiscard]] bool writable() const override { return inner_->writable(); }
@@ -51,6 +56,7 @@ class FaultyStore final : public Store {
     unsigned times = 0;
   };
   int fault(Call call) {
+    const std::lock_guard lock(mutex_);
     ++calls_[static_cast<size_t>(call)];
     Plan& plan = plans_[static_cast<size_t>(call)];
     if (plan.wait > 0) {
@@ -63,6 +69,7 @@ class FaultyStore final : public Store {
   }
 
   std::unique_ptr<Store> inner_;
+  mutable std::mutex mutex_;  // the device's thread meets the test's
   std::array<Plan, 5> plans_{};
   std::array<unsigned, 5> calls_{};
 };
