@@ -160,8 +160,10 @@ TEST_F(FaultyDisk, AnAbortedJournalMakesItReadOnly) {
   ASSERT_GE(fd, 0);
   EXPECT_EQ(call(SYS_fsync, fd), -EIO);
   call(SYS_close, fd);
+  const int64_t disk = call(SYS_open, "/disk", O_RDONLY | O_DIRECTORY);
+  EXPECT_LT(call(SYS_fsync, disk), 0);  // and now the journal itself
+  call(SYS_close, disk);
   well(Call::write);
-  call(SYS_sync);
   int64_t after = 0;
   for (int i = 0; i < 100 && after != -EROFS && after != -EIO; ++i) after = create("/disk/after", 10, O_SYNC);
   EXPECT_TRUE(after == -EROFS || after == -EIO) << after;
