@@ -82,7 +82,7 @@ int64_t sandstone_call(sandstone_task *task, int64_t number, uint64_t a, uint64_
                        uint64_t f);
 
 /* Whose memory the pointers of the task's calls mean: 0, this process's (the default), or that of the process `pid` of the
- * host, which this one must be allowed to trace (process_vm_readv(2)). */
+ * host, which this one must be allowed to trace (process_vm_readv(2)). No call of the task's may be under way. */
 int sandstone_task_memory(sandstone_task *task, int32_t pid);
 
 /* From any thread: the call that the task is blocked in ends with -EINTR; none is a success too. */

@@ -301,7 +301,7 @@ inline void write_host_file(const std::string& path, const std::string& text, mo
 inline void make_tree(const std::string& root, size_t files = 2000) {
   const System host;
   ASSERT_EQ(::mkdir(root.c_str(), 0755), 0);
-  CopyLimits limits{files, 64 << 20};
+  CopyLimits limits{files, 24 << 20};
   for (const char* folder : {"/usr/share/zoneinfo", "/usr/share/perl", "/usr/lib/python3", "/usr/lib/python3.11", "/usr/bin",
                              "/usr/share/doc", "/usr/lib/x86_64-linux-gnu"}) {
     if (::access(folder, R_OK) != 0) continue;
