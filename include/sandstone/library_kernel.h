@@ -89,7 +89,8 @@ int sandstone_task_memory(sandstone_task *task, int32_t pid);
 int sandstone_task_interrupt(sandstone_task *task);
 
 /* The signal for a handler of the task's, set by rt_sigaction, that came with its last call. The kernel has already
- * blocked what the handler wants blocked: `mask` is the one to give back with rt_sigprocmask. */
+ * blocked what the handler wants blocked: `mask` is the one to give back with rt_sigprocmask. A call that gave -512
+ * (ERESTARTSYS) with it is to be made again after the handler, as SA_RESTART says. */
 typedef struct sandstone_signal {
   uint32_t number;   /* 1 to 64 */
   uint32_t flags;    /* SA_… */

@@ -1,4 +1,5 @@
-// kill -9 at random moments of a process that writes: the journal recovers, and what had been synced is there.
+// kill -9 at random moments of a process that writes: the journal recovers, and what had been synced is
+// there.
 #include <poll.h>
 #include <signal.h>
 
@@ -40,7 +41,8 @@ void hear(const std::string& line, Files& files) {
 }
 
 // Starts the writer, kills it some milliseconds after its first word, and hears it to the end.
-void write_until_killed(const std::string& image, uint64_t version, std::chrono::milliseconds life, Files& files) {
+void write_until_killed(const std::string& image, uint64_t version, std::chrono::milliseconds life,
+                        Files& files) {
   int pipe[2];
   ASSERT_EQ(::pipe2(pipe, O_CLOEXEC), 0);
   const std::string program = std::filesystem::read_symlink("/proc/self/exe").parent_path() / "crash_writer";
@@ -62,7 +64,9 @@ void write_until_killed(const std::string& image, uint64_t version, std::chrono:
       killed = true;
     }
     pollfd wait{pipe[0], POLLIN, 0};
-    ::poll(&wait, 1, end && !killed ? static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(*end - now).count()) : -1);
+    ::poll(&wait, 1,
+           end && !killed ? static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(*end - now).count())
+                          : -1);
     if ((wait.revents & (POLLIN | POLLHUP)) == 0) continue;
     char part[65536];
     const ssize_t got = ::read(pipe[0], part, sizeof part);
@@ -75,7 +79,8 @@ void write_until_killed(const std::string& image, uint64_t version, std::chrono:
   ASSERT_EQ(::waitpid(child, &status, 0), child);
   for (size_t at = 0, next = 0; (next = text.find('\n', at)) != std::string::npos; at = next + 1)
     hear(text.substr(at, next - at), files);
-  ASSERT_TRUE(WIFSIGNALED(status)) << "it ended by itself: " << status << "\n" << text.substr(text.size() - std::min<size_t>(500, text.size()));
+  ASSERT_TRUE(WIFSIGNALED(status)) << "it ended by itself: " << status << "\n"
+                                   << text.substr(text.size() - std::min<size_t>(500, text.size()));
 }
 
 // What is there is what may be there; from now on it is known to be that.
@@ -93,11 +98,13 @@ void check(const System& inside, Files& files) {
       inside(SYS_close, fd);
       if (known.anything) continue;
       version = crash_version(content);
-      ASSERT_TRUE(version != 0 && content == crash_content(version)) << name << " holds what nobody wrote, of " << info.st_size;
+      ASSERT_TRUE(version != 0 && content == crash_content(version))
+          << name << " holds what nobody wrote, of " << info.st_size;
     }
     if (known.anything) continue;
-    ASSERT_TRUE(known.versions.contains(version)) << name << " is version " << version << ", of " << known.versions.size()
-                                                  << " that it may be, the last " << *known.versions.rbegin();
+    ASSERT_TRUE(known.versions.contains(version))
+        << name << " is version " << version << ", of " << known.versions.size()
+        << " that it may be, the last " << *known.versions.rbegin();
     known.versions = {version};
   }
 }

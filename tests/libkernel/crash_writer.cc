@@ -1,9 +1,10 @@
-// crash_writer IMAGE FIRST_VERSION: boots, mounts the image for good, and changes files until it is killed. What it says,
-// a line each:
+// crash_writer IMAGE FIRST_VERSION: boots, mounts the image for good, and changes files until it is killed.
+// What it says, a line each:
 //   ~ NAME            from here on the file may hold anything, or be gone
 //   + NAME VERSION    besides what it was, it may be this version
 //   = NAME VERSION    it is this version, and that is on the disk; version 0: it is gone
-// crash_content.h says what a version's content is. Only whoever reads it to the end knows what must be there.
+// crash_content.h says what a version's content is. Only whoever reads it to the end knows what must be
+// there.
 #include <sched.h>
 #include <signal.h>
 
@@ -29,7 +30,10 @@ int64_t must(int64_t result, const char* what) {
 class Writer {
  public:
   Writer(sandstone_task* task, unsigned number, uint64_t version)
-      : system_(task), folder_("/disk/w" + std::to_string(number)), version_(version + number), random_(version * 31 + number) {}
+      : system_(task),
+        folder_("/disk/w" + std::to_string(number)),
+        version_(version + number),
+        random_(version * 31 + number) {}
 
   [[noreturn]] void work() {
     must_or_exists(system_(SYS_mkdir, folder_.c_str(), 0755));
@@ -110,7 +114,8 @@ class Writer {
     if (system_(SYS_rmdir, path.c_str()) == 0) return;
     must_or_exists(system_(SYS_mkdir, path.c_str(), 0755));
     must_or_exists(system_(SYS_mkdir, (path + "/deep").c_str(), 0755));
-    const int64_t fd = must(system_(SYS_open, (path + "/big").c_str(), O_CREAT | O_RDWR, 0600), "create noise");
+    const int64_t fd =
+        must(system_(SYS_open, (path + "/big").c_str(), O_CREAT | O_RDWR, 0600), "create noise");
     const std::string block(50'000, 'n');
     for (unsigned i = 0; i < random_() % 20; ++i)
       must(system_(SYS_pwrite64, fd, block.data(), block.size(), random_() % 2'000'000), "write noise");
@@ -139,7 +144,8 @@ int main_of(const std::string& image, uint64_t version) {
   std::vector<std::thread> threads;
   std::vector<KernelTask> tasks;
   for (unsigned i = 0; i < 3; ++i) tasks.push_back(std::move(*kernel->first_task().clone(SIGCHLD)));
-  for (unsigned i = 0; i < 3; ++i) threads.emplace_back([&, i] { Writer(tasks[i].get(), i, version).work(); });
+  for (unsigned i = 0; i < 3; ++i)
+    threads.emplace_back([&, i] { Writer(tasks[i].get(), i, version).work(); });
   for (auto& thread : threads) thread.join();
   return 0;
 }

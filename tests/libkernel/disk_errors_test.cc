@@ -48,7 +48,8 @@ class FaultyDisk : public ::testing::Test {
   // Still alive, and lets go of the disk; whatever was wrong with it, e2fsck puts right.
   void TearDown() override {
     if (!kernel_) return;
-    for (const Call one : {Call::read, Call::write, Call::discard, Call::zero, Call::flush}) store_->fail(one, 0, 1, 0);
+    for (const Call one : {Call::read, Call::write, Call::discard, Call::zero, Call::flush})
+      store_->fail(one, 0, 1, 0);
     EXPECT_TRUE(kernel_->running()) << kernel_->log();
     const int64_t unmounted = call(SYS_umount2, "/disk", 0);
     EXPECT_TRUE(unmounted == 0 || unmounted == -EINVAL) << unmounted;
@@ -62,8 +63,8 @@ class FaultyDisk : public ::testing::Test {
   template <typename... Words>
   int64_t call_as(lib_carrier* carrier, int64_t number, Words... words) {
     const uint64_t all[6] = {as_word(words)...};
-    const int64_t result =
-        kernel_->header().enter(carrier, static_cast<lib_u64>(number), all[0], all[1], all[2], all[3], all[4], all[5]);
+    const int64_t result = kernel_->header().enter(carrier, static_cast<lib_u64>(number), all[0], all[1],
+                                                   all[2], all[3], all[4], all[5]);
     return result;
   }
   template <typename... Words>
@@ -222,13 +223,14 @@ TEST_F(FaultyDisk, FailsNowAndThenUnderLoad) {
         if (fd >= 0) {
           result = call_as(task, SYS_pwrite64, fd, data.data(), random() % data.size(), random() % 1'000'000);
           if (random() % 3 == 0) result = call_as(task, SYS_fsync, fd);
-          if (random() % 3 == 0) result = call_as(task, SYS_pread64, fd, data.data(), data.size(), random() % 500'000);
+          if (random() % 3 == 0)
+            result = call_as(task, SYS_pread64, fd, data.data(), data.size(), random() % 500'000);
           call_as(task, SYS_close, fd);
         }
         if (random() % 4 == 0) result = call_as(task, SYS_unlink, path.c_str());
         if (result < 0) {
-          EXPECT_TRUE(result == -EIO || result == -EROFS || result == -ENOENT || result == -ENOSPC || result == -EUCLEAN ||
-                      result == -EBADMSG)
+          EXPECT_TRUE(result == -EIO || result == -EROFS || result == -ENOENT || result == -ENOSPC ||
+                      result == -EUCLEAN || result == -EBADMSG)
               << result;
           ++failed;
         }
@@ -241,7 +243,8 @@ TEST_F(FaultyDisk, FailsNowAndThenUnderLoad) {
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(soak() ? 60 : 3);
   while (std::chrono::steady_clock::now() < end) {
     const Call what = random() % 2 == 0 ? Call::read : random() % 4 == 0 ? Call::flush : Call::write;
-    store_->fail(what, EIO, static_cast<unsigned>(1 + random() % 200), static_cast<unsigned>(1 + random() % 4));
+    store_->fail(what, EIO, static_cast<unsigned>(1 + random() % 200),
+                 static_cast<unsigned>(1 + random() % 4));
     if (random() % 8 == 0) drop_caches();
     std::this_thread::sleep_for(std::chrono::milliseconds(random() % 20));
   }

@@ -18,7 +18,11 @@ constexpr unsigned names = 4;
 class Fsx {
  public:
   Fsx(sandstone_task* task, std::string folder, bool ext4, uint64_t seed)
-      : system_(task), folder_(std::move(folder)), ext4_(ext4), random_(static_cast<uint32_t>(seed)), buffer_(2 * largest, '\0') {
+      : system_(task),
+        folder_(std::move(folder)),
+        ext4_(ext4),
+        random_(static_cast<uint32_t>(seed)),
+        buffer_(2 * largest, '\0') {
     must(system_(SYS_mkdir, folder_.c_str(), 0755), "mkdir");
   }
 
@@ -45,7 +49,8 @@ class Fsx {
     return false;
   }
   void fail(const std::string& what) {
-    if (failure.empty()) failure = folder_ + " step " + std::to_string(steps) + ": " + what + " (before: " + history() + ")";
+    if (failure.empty())
+      failure = folder_ + " step " + std::to_string(steps) + ": " + what + " (before: " + history() + ")";
   }
   std::string history() const {
     std::string text;
@@ -79,12 +84,13 @@ class Fsx {
   void compare(const std::string& file, size_t at, int64_t got, size_t asked, const char* what) {
     const size_t wanted = at >= file.size() ? 0 : std::min(asked, file.size() - at);
     if (got != static_cast<int64_t>(wanted))
-      return fail(std::string(what) + " of " + std::to_string(asked) + " at " + std::to_string(at) + " gave " +
-                  std::to_string(got) + ", not " + std::to_string(wanted));
+      return fail(std::string(what) + " of " + std::to_string(asked) + " at " + std::to_string(at) +
+                  " gave " + std::to_string(got) + ", not " + std::to_string(wanted));
     for (size_t i = 0; i < wanted; ++i)
       if (buffer_[i] != file[at + i])
-        return fail(std::string(what) + " at " + std::to_string(at) + ": byte " + std::to_string(at + i) + " of " +
-                    std::to_string(file.size()) + " is " + std::to_string(buffer_[i]) + ", not " + std::to_string(file[at + i]));
+        return fail(std::string(what) + " at " + std::to_string(at) + ": byte " + std::to_string(at + i) +
+                    " of " + std::to_string(file.size()) + " is " + std::to_string(buffer_[i]) + ", not " +
+                    std::to_string(file[at + i]));
   }
   void check_whole(unsigned name) {
     struct stat info{};
@@ -104,7 +110,8 @@ class Fsx {
     const size_t at = below(largest);
     const size_t size = 1 + below(std::min<size_t>(largest - at, random_() % 3 == 0 ? 100'000 : 5'000));
     const size_t what = below(20);
-    note(std::to_string(what) + " f" + std::to_string(name) + " " + std::to_string(at) + "+" + std::to_string(size));
+    note(std::to_string(what) + " f" + std::to_string(name) + " " + std::to_string(at) + "+" +
+         std::to_string(size));
     switch (what) {
       case 0:
       case 1:
@@ -171,7 +178,8 @@ class Fsx {
     fill(size);
     if (system_(SYS_write, fd, buffer_.data(), size) != static_cast<int64_t>(size)) return fail("append");
     put(file, file.size(), size);
-    if (system_(SYS_lseek, fd, 0, SEEK_CUR) != static_cast<int64_t>(file.size())) return fail("position after append");
+    if (system_(SYS_lseek, fd, 0, SEEK_CUR) != static_cast<int64_t>(file.size()))
+      return fail("position after append");
     close(fd);
   }
   void by_position(unsigned name, std::string& file, size_t at, size_t size) {
@@ -196,7 +204,8 @@ class Fsx {
       if (parts.size() == 1000) size = done;
     }
     fill(size);
-    if (system_(SYS_pwritev, fd, parts.data(), parts.size(), at, 0) != static_cast<int64_t>(size)) return fail("pwritev");
+    if (system_(SYS_pwritev, fd, parts.data(), parts.size(), at, 0) != static_cast<int64_t>(size))
+      return fail("pwritev");
     put(file, at, size);
     std::fill(buffer_.begin(), buffer_.end(), '?');
     compare(file, at, system_(SYS_preadv, fd, parts.data(), parts.size(), at, 0), size, "preadv");
@@ -223,7 +232,8 @@ class Fsx {
           for (size_t i = at; i < std::min(end, file.size()); ++i) file[i] = '\0';
         break;
       case 1:
-        if (must(system_(SYS_fallocate, fd, 0, at, size), "fallocate") && file.size() < end) file.resize(end, '\0');
+        if (must(system_(SYS_fallocate, fd, 0, at, size), "fallocate") && file.size() < end)
+          file.resize(end, '\0');
         break;
       case 2:
         must(system_(SYS_fallocate, fd, FALLOC_FL_KEEP_SIZE, at, size), "fallocate, size kept");
@@ -291,7 +301,8 @@ class Fsx {
     size_t copied = 0;
     while (copied < wanted) {
       const int64_t got = system_(SYS_copy_file_range, in, &from_at, out, &out_at, wanted - copied, 0);
-      if (got <= 0 || got > static_cast<int64_t>(wanted - copied)) return fail("copy_file_range gave " + std::to_string(got));
+      if (got <= 0 || got > static_cast<int64_t>(wanted - copied))
+        return fail("copy_file_range gave " + std::to_string(got));
       copied += static_cast<size_t>(got);
     }
     if (wanted > 0) {
@@ -314,7 +325,8 @@ class Fsx {
       const size_t end = data == -ENXIO ? file.size() : static_cast<size_t>(data);
       if (data < 0 && data != -ENXIO) fail("SEEK_DATA gave " + std::to_string(data));
       for (size_t i = at; i < std::min(end, file.size()); ++i)
-        if (file[i] != '\0') return fail("SEEK_DATA from " + std::to_string(at) + " passed over data at " + std::to_string(i));
+        if (file[i] != '\0')
+          return fail("SEEK_DATA from " + std::to_string(at) + " passed over data at " + std::to_string(i));
       if (hole < static_cast<int64_t>(at) || hole > static_cast<int64_t>(file.size()))
         fail("SEEK_HOLE from " + std::to_string(at) + " gave " + std::to_string(hole));
     }
@@ -326,7 +338,8 @@ class Fsx {
     const int64_t fd = open(name, O_RDWR);
     if (fd < 0 || !must(system_(SYS_unlink, path(name).c_str()), "unlink")) return;
     fill(size);
-    if (system_(SYS_pwrite64, fd, buffer_.data(), size, 0) != static_cast<int64_t>(size)) return fail("write unlinked");
+    if (system_(SYS_pwrite64, fd, buffer_.data(), size, 0) != static_cast<int64_t>(size))
+      return fail("write unlinked");
     put(file, 0, size);
     compare(file, 0, system_(SYS_pread64, fd, buffer_.data(), largest + 1, 0), largest + 1, "read unlinked");
     close(fd);
@@ -374,7 +387,8 @@ TEST_F(Files, HoldWhatTheModelHolds) {
   for (unsigned i = 0; i < 16; ++i) {
     tasks.push_back(child(i % 4 == 0 ? SIGCHLD : CLONE_FS | SIGCHLD));
     const bool ext4 = i % 2 == 0;
-    all.push_back(std::make_unique<Fsx>(tasks[i].get(), (ext4 ? "/disk/t" : "/memory/t") + std::to_string(i), ext4, test_seed() + i));
+    all.push_back(std::make_unique<Fsx>(tasks[i].get(), (ext4 ? "/disk/t" : "/memory/t") + std::to_string(i),
+                                        ext4, test_seed() + i));
   }
   for (auto& one : all) threads.emplace_back([&] { one->work(stop); });
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(soak() ? 600 : 15);

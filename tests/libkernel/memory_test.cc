@@ -16,7 +16,8 @@ class OtherMemory : public BootedKernel {
 
   void SetUp() override {
     BootedKernel::SetUp();
-    area_ = static_cast<char*>(::mmap(nullptr, 64 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    area_ = static_cast<char*>(
+        ::mmap(nullptr, 64 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
     ASSERT_NE(area_, MAP_FAILED);
     ASSERT_EQ(::pipe(pipe_), 0);
     other_ = ::fork();

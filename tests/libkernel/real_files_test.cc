@@ -1,4 +1,5 @@
-// Real trees through real file systems: ext4, overlayfs, squashfs and erofs images, as what they were made of.
+// Real trees through real file systems: ext4, overlayfs, squashfs and erofs images, as what they were made
+// of.
 #include <fstream>
 
 #include "booted.h"
@@ -18,12 +19,15 @@ class RealFiles : public BootedKernel {
     ASSERT_EQ(kernel_->halt(), 0);
     kernel_.reset();
   }
-  void add_and_mount(const std::string& image, unsigned flags, const char* type = nullptr, uint64_t mount_flags = 0) {
+  void add_and_mount(const std::string& image, unsigned flags, const char* type = nullptr,
+                     uint64_t mount_flags = 0) {
     auto disk = kernel_->add_disk(image, flags);
     ASSERT_TRUE(disk.ok()) << disk.error().line();
     ASSERT_EQ(kernel_->mount_disk(*disk, "/disk", type, mount_flags), 0) << kernel_->console();
   }
-  uint64_t bytes_of(const std::string& image) { return hash_of(host_, image, std::filesystem::file_size(image)); }
+  uint64_t bytes_of(const std::string& image) {
+    return hash_of(host_, image, std::filesystem::file_size(image));
+  }
 
   System host_;
   Scratch scratch_;
@@ -66,7 +70,8 @@ TEST_F(RealFiles, OfAnImageAreAsTheyWereAndTheImageStaysAsItIs) {
   expect_same(tree, read_tree(inside, "/disk"), {.nanoseconds = false, .owners = true, .root = false});
   // As much change as a run makes: all of it its own.
   copy_tree(inside, "/disk/odd", inside, "/disk/copy");
-  for (const std::string& name : names_in(inside, "/disk/wide")) must(SYS_unlink, ("/disk/wide/" + name).c_str());
+  for (const std::string& name : names_in(inside, "/disk/wide"))
+    must(SYS_unlink, ("/disk/wide/" + name).c_str());
   must(SYS_rename, "/disk/wide", "/disk/narrow");
   must(SYS_sync);
   expect_same(read_tree(inside, "/disk/odd"), read_tree(inside, "/disk/copy"));
@@ -93,7 +98,8 @@ TEST_F(RealFiles, LieOverEachOther) {
   must(SYS_mkdir, "/upper/u", 0755);
   must(SYS_mkdir, "/upper/w", 0755);
   must(SYS_mkdir, "/merged", 0755);
-  must(SYS_mount, "o", "/merged", "overlay", 0, "lowerdir=/disk,upperdir=/upper/u,workdir=/upper/w,redirect_dir=on,index=on");
+  must(SYS_mount, "o", "/merged", "overlay", 0,
+       "lowerdir=/disk,upperdir=/upper/u,workdir=/upper/w,redirect_dir=on,index=on");
   expect_same(lower, read_tree(inside, "/merged"), {.nanoseconds = true, .owners = true, .root = false});
 
   const auto fd = must(SYS_open, "/merged/odd/one", O_WRONLY | O_APPEND);
@@ -112,7 +118,8 @@ TEST_F(RealFiles, LieOverEachOther) {
   EXPECT_EQ(changed.at("/odd/sparse").hash, lower.at("/odd/sparse").hash);
   EXPECT_EQ(changed.at("/odd/sparse").mode & 07777, 0640U);
   must(SYS_umount2, "/merged", 0);
-  must(SYS_mount, "o", "/merged", "overlay", 0, "lowerdir=/disk,upperdir=/upper/u,workdir=/upper/w,redirect_dir=on,index=on");
+  must(SYS_mount, "o", "/merged", "overlay", 0,
+       "lowerdir=/disk,upperdir=/upper/u,workdir=/upper/w,redirect_dir=on,index=on");
   expect_same(changed, read_tree(inside, "/merged"));
   expect_same(lower, read_tree(inside, "/disk"));  // nobody has touched it
 }
@@ -125,9 +132,10 @@ TEST_P(Packed, AreReadBack) {
   make_tree(tree);
   const bool squash = how[0] == "mksquashfs";
   if (!squash) ::unlink((tree + "/odd/" + std::string(255, 'n')).c_str());  // mkfs.erofs 1.5 takes 254
-  std::vector<std::string> command = squash ? std::vector<std::string>{"mksquashfs", tree, image, "-noappend", "-quiet",
-                                                                       "-no-progress", "-processors", "1"}
-                                            : std::vector<std::string>{"mkfs.erofs"};
+  std::vector<std::string> command =
+      squash ? std::vector<std::string>{"mksquashfs", tree,           image,         "-noappend",
+                                        "-quiet",     "-no-progress", "-processors", "1"}
+             : std::vector<std::string>{"mkfs.erofs"};
   command.insert(command.end(), how.begin() + 1, how.end());
   if (!squash) command.insert(command.end(), {image, tree});
   const Ran made = run(command);
@@ -153,7 +161,9 @@ INSTANTIATE_TEST_SUITE_P(Images, Packed,
                                            std::vector<std::string>{"mkfs.erofs", "-zlz4hc"}),
                          [](const auto& one) {
                            const auto& how = one.param;
-                           return how[0] == "mksquashfs" ? "squashfs_" + how[2] : how.size() > 1 ? "erofs_lz4" : "erofs";
+                           return how[0] == "mksquashfs" ? "squashfs_" + how[2]
+                                  : how.size() > 1       ? "erofs_lz4"
+                                                         : "erofs";
                          });
 
 }  // namespace

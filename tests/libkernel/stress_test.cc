@@ -1,4 +1,5 @@
-// Many tasks at once on everything that blocks, wakes and is interrupted. What each test counts must come out exactly.
+// Many tasks at once on everything that blocks, wakes and is interrupted. What each test counts must come out
+// exactly.
 #include <arpa/inet.h>
 #include <mqueue.h>
 #include <net/if.h>
@@ -81,11 +82,13 @@ struct Stream {
   static char at(uint64_t position) { return static_cast<char>(position * 31 + position / 257); }
 };
 
-void write_stream(KernelTask& task, int64_t fd, uint64_t total, uint32_t seed, std::atomic<uint64_t>* interrupted = nullptr) {
+void write_stream(KernelTask& task, int64_t fd, uint64_t total, uint32_t seed,
+                  std::atomic<uint64_t>* interrupted = nullptr) {
   std::minstd_rand random(seed);
   std::vector<char> data(20'000);
   for (uint64_t done = 0; done < total;) {
-    const auto size = std::min<uint64_t>(total - done, 1 + random() % (random() % 8 == 0 ? data.size() : 500));
+    const auto size =
+        std::min<uint64_t>(total - done, 1 + random() % (random() % 8 == 0 ? data.size() : 500));
     for (uint64_t i = 0; i < size; ++i) data[i] = Stream::at(done + i);
     const int64_t wrote = task.call(SYS_write, fd, data.data(), size);
     if (wrote == -EINTR) {
@@ -98,7 +101,8 @@ void write_stream(KernelTask& task, int64_t fd, uint64_t total, uint32_t seed, s
   }
 }
 
-void read_stream(KernelTask& task, int64_t fd, uint64_t total, uint32_t seed, std::atomic<uint64_t>* interrupted = nullptr) {
+void read_stream(KernelTask& task, int64_t fd, uint64_t total, uint32_t seed,
+                 std::atomic<uint64_t>* interrupted = nullptr) {
   std::minstd_rand random(seed);
   std::vector<char> data(20'000);
   for (uint64_t done = 0; done < total;) {
@@ -109,7 +113,8 @@ void read_stream(KernelTask& task, int64_t fd, uint64_t total, uint32_t seed, st
       continue;
     }
     ASSERT_GT(got, 0) << std::strerror(static_cast<int>(-got));
-    for (int64_t i = 0; i < got; ++i) ASSERT_EQ(data[static_cast<size_t>(i)], Stream::at(done + static_cast<uint64_t>(i)));
+    for (int64_t i = 0; i < got; ++i)
+      ASSERT_EQ(data[static_cast<size_t>(i)], Stream::at(done + static_cast<uint64_t>(i)));
     done += static_cast<uint64_t>(got);
   }
 }
@@ -131,8 +136,10 @@ TEST_F(Stress, PipesLoseNothingWhileInterrupted) {
       } else {
         must(SYS_socketpair, AF_UNIX, SOCK_STREAM, 0, ends);
       }
-      threads.emplace_back([&, i, out = ends[1]] { write_stream(tasks[2 * i], out, total, i, &interrupted); });
-      threads.emplace_back([&, i, in = ends[0]] { read_stream(tasks[2 * i + 1], in, total, 100 + i, &interrupted); });
+      threads.emplace_back(
+          [&, i, out = ends[1]] { write_stream(tasks[2 * i], out, total, i, &interrupted); });
+      threads.emplace_back(
+          [&, i, in = ends[0]] { read_stream(tasks[2 * i + 1], in, total, 100 + i, &interrupted); });
     }
     for (auto& thread : threads) thread.join();
   });
@@ -171,7 +178,8 @@ TEST_F(Stress, SpliceAndTee) {
 TEST_F(Stress, EpollWakesForEverything) {
   constexpr unsigned producers = 6, consumers = 6;
   const unsigned each = rounds(3'000);
-  for (const uint32_t how : {uint32_t{EPOLLIN}, uint32_t{EPOLLIN | EPOLLET}, uint32_t{EPOLLIN | EPOLLONESHOT}}) {
+  for (const uint32_t how :
+       {uint32_t{EPOLLIN}, uint32_t{EPOLLIN | EPOLLET}, uint32_t{EPOLLIN | EPOLLONESHOT}}) {
     const auto epoll = must(SYS_epoll_create1, 0);
     std::vector<int64_t> events;
     for (unsigned i = 0; i < producers; ++i) {
@@ -260,7 +268,8 @@ TEST_F(Stress, TimersAndSignalsByDescriptor) {
         info.si_code = SI_QUEUE;
         info.si_value.sival_int = n;
         int64_t sent = 0;
-        while ((sent = task.call(SYS_rt_sigqueueinfo, pid->load(), SIGRTMIN, &info)) == -EAGAIN) task.call(SYS_sched_yield);
+        while ((sent = task.call(SYS_rt_sigqueueinfo, pid->load(), SIGRTMIN, &info)) == -EAGAIN)
+          task.call(SYS_sched_yield);
         ASSERT_EQ(sent, 0) << n;
       }
     });
@@ -313,7 +322,8 @@ TEST_F(Stress, SignalsForHandlersAreAllDelivered) {
         info.si_code = SI_QUEUE;
         info.si_value.sival_int = static_cast<int>(n);
         int64_t sent = 0;
-        while ((sent = task.call(SYS_rt_sigqueueinfo, pid->load(), SIGRTMIN + 1, &info)) == -EAGAIN) task.call(SYS_sched_yield);
+        while ((sent = task.call(SYS_rt_sigqueueinfo, pid->load(), SIGRTMIN + 1, &info)) == -EAGAIN)
+          task.call(SYS_sched_yield);
         ASSERT_EQ(sent, 0);
       }
     });
@@ -388,7 +398,8 @@ TEST_F(Stress, UnixSockets) {
         header->cmsg_len = CMSG_LEN(sizeof(int));
         std::memcpy(CMSG_DATA(header), &pipe[0], sizeof(int));
         int64_t sent = 0;
-        while ((sent = task.call(SYS_sendmsg, ends[0], &message, 0)) == -ETOOMANYREFS) task.call(SYS_sched_yield);
+        while ((sent = task.call(SYS_sendmsg, ends[0], &message, 0)) == -ETOOMANYREFS)
+          task.call(SYS_sched_yield);
         ASSERT_EQ(sent, static_cast<int64_t>(data.size()));
         ASSERT_EQ(task.call(SYS_close, pipe[0]), 0);
         ASSERT_EQ(task.call(SYS_close, pipe[1]), 0);
@@ -567,7 +578,8 @@ TEST_F(Stress, TasksComeAndGo) {
                 }
                 break;
               default:
-                while (victim.call(SYS_mkdir, "/tasks", 0755) != -ESRCH && victim.call(SYS_rmdir, "/tasks") != -ESRCH) {
+                while (victim.call(SYS_mkdir, "/tasks", 0755) != -ESRCH &&
+                       victim.call(SYS_rmdir, "/tasks") != -ESRCH) {
                 }
             }
           }
@@ -624,7 +636,8 @@ TEST_F(Stress, TasksDieAmidFileWork) {
           const std::string data(50'000, 'k');
           const std::string folder = "/disk/k" + std::to_string(own() % 3);
           for (int64_t result = 0; result != -ESRCH;) {
-            const std::string path = folder + "/" + std::to_string(own() % 8), other = folder + "/" + std::to_string(own() % 8);
+            const std::string path = folder + "/" + std::to_string(own() % 8),
+                              other = folder + "/" + std::to_string(own() % 8);
             made->call(SYS_mkdir, folder.c_str(), 0755);
             const int64_t fd = made->call(SYS_open, path.c_str(), O_CREAT | O_RDWR, 0644);
             made->call(SYS_pwrite64, fd, data.data(), own() % data.size(), own() % 500'000);

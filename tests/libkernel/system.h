@@ -1,14 +1,14 @@
-// System: a Linux to make calls on, the host's or the library kernel's, so that one function can walk a tree on either.
-// Run: programs of the host. Both are for tests.
+// System: a Linux to make calls on, the host's or the library kernel's, so that one function can walk a tree
+// on either. Run: programs of the host. Both are for tests.
 #pragma once
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <sandstone/library_kernel.hpp>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <sandstone/library_kernel.hpp>
 
 #include <array>
 #include <cerrno>
@@ -50,7 +50,8 @@ class System {
   int64_t operator()(int64_t number, Words... words) const {
     static_assert(sizeof...(words) <= 6);
     const uint64_t all[6] = {word(words)...};
-    if (task_ != nullptr) return sandstone_call(task_, number, all[0], all[1], all[2], all[3], all[4], all[5]);
+    if (task_ != nullptr)
+      return sandstone_call(task_, number, all[0], all[1], all[2], all[3], all[4], all[5]);
     const int64_t result = ::syscall(number, all[0], all[1], all[2], all[3], all[4], all[5]);
     return result == -1 ? -errno : result;
   }
@@ -106,7 +107,8 @@ class Scratch {
  public:
   Scratch() {
     const char* folder = std::getenv("TMPDIR");
-    path_ = std::string(folder != nullptr && *folder != '\0' ? folder : "/var/tmp") + "/sandstone-test-XXXXXX";
+    path_ =
+        std::string(folder != nullptr && *folder != '\0' ? folder : "/var/tmp") + "/sandstone-test-XXXXXX";
     EXPECT_NE(::mkdtemp(path_.data()), nullptr);
   }
   Scratch(const Scratch&) = delete;

@@ -25,9 +25,9 @@ struct TreeEntry {
 using Tree = std::map<std::string, TreeEntry>;  // by path from the root of it, which is ""
 
 inline std::ostream& operator<<(std::ostream& out, const TreeEntry& entry) {
-  out << std::oct << entry.mode << std::dec << " " << entry.uid << ":" << entry.gid << " size " << entry.size << " links "
-      << entry.links << " modified " << entry.modified << " device " << entry.device << " hash " << std::hex << entry.hash
-      << std::dec << " -> '" << entry.target << "' = '" << entry.same_as << "'";
+  out << std::oct << entry.mode << std::dec << " " << entry.uid << ":" << entry.gid << " size " << entry.size
+      << " links " << entry.links << " modified " << entry.modified << " device " << entry.device << " hash "
+      << std::hex << entry.hash << std::dec << " -> '" << entry.target << "' = '" << entry.same_as << "'";
   for (const auto& [name, value] : entry.attributes) out << " " << name << "(" << value.size() << ")";
   return out;
 }
@@ -102,7 +102,8 @@ inline uint64_t hash_of(const System& system, const std::string& path, uint64_t 
     // Whole parts, so that the hash does not hang on how the reads were cut.
     size_t filled = 0;
     int64_t got = 0;
-    while (filled < part.size() && (got = system(SYS_read, fd, part.data() + filled, part.size() - filled)) > 0)
+    while (filled < part.size() &&
+           (got = system(SYS_read, fd, part.data() + filled, part.size() - filled)) > 0)
       filled += static_cast<size_t>(got);
     EXPECT_GE(got, 0) << path << ": " << std::strerror(static_cast<int>(-got));
     if (filled == 0) break;
@@ -239,7 +240,8 @@ class Copy {
 
   void content(const std::string& source, const std::string& target, int64_t size) {
     const int64_t in = from_(SYS_openat, AT_FDCWD, source.c_str(), O_RDONLY | O_CLOEXEC);
-    const int64_t out = to_(SYS_openat, AT_FDCWD, target.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    const int64_t out =
+        to_(SYS_openat, AT_FDCWD, target.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     must(in, source);
     must(out, target);
     if (in < 0 || out < 0) return;
@@ -252,7 +254,8 @@ class Copy {
       must(hole, source);
       if (data < 0 || hole < 0) break;
       for (at = data; at < hole;) {
-        const int64_t got = from_(SYS_pread64, in, part.data(), std::min<int64_t>(hole - at, part.size()), at);
+        const int64_t got =
+            from_(SYS_pread64, in, part.data(), std::min<int64_t>(hole - at, part.size()), at);
         must(got, source);
         if (got <= 0) break;
         EXPECT_EQ(to_(SYS_pwrite64, out, part.data(), got, at), got) << target;
@@ -271,7 +274,8 @@ class Copy {
     if (!S_ISLNK(info.st_mode)) must(to_(SYS_chmod, target.c_str(), info.st_mode & 07777), target);
     if (S_ISREG(info.st_mode) || S_ISDIR(info.st_mode))
       for (const auto& [name, value] : attributes_of(from_, source))
-        must(to_(SYS_lsetxattr, target.c_str(), name.c_str(), value.data(), value.size(), 0), target + " " + name);
+        must(to_(SYS_lsetxattr, target.c_str(), name.c_str(), value.data(), value.size(), 0),
+             target + " " + name);
     const timespec times[2] = {info.st_atim, info.st_mtim};
     must(to_(SYS_utimensat, AT_FDCWD, target.c_str(), times, AT_SYMLINK_NOFOLLOW), target);
   }
@@ -284,8 +288,8 @@ class Copy {
 }  // namespace detail
 
 // Copies the tree at `source` to `target`, which may be there if it is an empty folder.
-inline void copy_tree(const System& from, const std::string& source, const System& to, const std::string& target,
-                      CopyLimits* limits = nullptr) {
+inline void copy_tree(const System& from, const std::string& source, const System& to,
+                      const std::string& target, CopyLimits* limits = nullptr) {
   CopyLimits none;
   detail::Copy(from, to, limits != nullptr ? *limits : none).entry(source, target);
 }
@@ -302,8 +306,9 @@ inline void make_tree(const std::string& root, size_t files = 2000) {
   const System host;
   ASSERT_EQ(::mkdir(root.c_str(), 0755), 0);
   CopyLimits limits{files, 24 << 20};
-  for (const char* folder : {"/usr/share/zoneinfo", "/usr/share/perl", "/usr/lib/python3", "/usr/lib/python3.11", "/usr/bin",
-                             "/usr/share/doc", "/usr/lib/x86_64-linux-gnu"}) {
+  for (const char* folder :
+       {"/usr/share/zoneinfo", "/usr/share/perl", "/usr/lib/python3", "/usr/lib/python3.11", "/usr/bin",
+        "/usr/share/doc", "/usr/lib/x86_64-linux-gnu"}) {
     if (::access(folder, R_OK) != 0) continue;
     std::string name = folder;
     std::replace(name.begin(), name.end(), '/', '_');
@@ -319,7 +324,8 @@ inline void make_tree(const std::string& root, size_t files = 2000) {
   ASSERT_EQ(::symlink(std::string(59, 's').c_str(), (odd + "/fast").c_str()), 0);
   ASSERT_EQ(::symlink(std::string(60, 's').c_str(), (odd + "/slow").c_str()), 0);
   ASSERT_EQ(::symlink(std::string(4000, 'l').c_str(), (odd + "/longest").c_str()), 0);
-  for (int i = 0; i < 40; ++i) ASSERT_EQ(::link((odd + "/one").c_str(), (odd + "/link" + std::to_string(i)).c_str()), 0);
+  for (int i = 0; i < 40; ++i)
+    ASSERT_EQ(::link((odd + "/one").c_str(), (odd + "/link" + std::to_string(i)).c_str()), 0);
   for (const mode_t mode : {0U, 07777U, 04755U, 02755U, 01644U, 0111U}) {
     const std::string path = odd + "/mode" + std::to_string(mode);
     write_host_file(path, "mode");
@@ -353,7 +359,8 @@ inline void make_tree(const std::string& root, size_t files = 2000) {
   write_host_file(deep + "/bottom", "bottom");
   const std::string wide = root + "/wide";  // enough for a tree of hashes in a folder
   ASSERT_EQ(::mkdir(wide.c_str(), 0755), 0);
-  for (int i = 0; i < 400; ++i) write_host_file(wide + "/a name that is rather long, of the file " + std::to_string(i), "w");
+  for (int i = 0; i < 400; ++i)
+    write_host_file(wide + "/a name that is rather long, of the file " + std::to_string(i), "w");
   const timespec times[2] = {{0, 0}, {1'000'000'000, 123'456'789}};
   ASSERT_EQ(::utimensat(AT_FDCWD, (odd + "/one").c_str(), times, 0), 0);
 }

@@ -1,13 +1,13 @@
 // The windows to the outside other than disks: host folders and the network.
 #include <arpa/inet.h>
+#include <net/ethernet.h>
 #include <net/if.h>
+#include <net/if_arp.h>
+#include <netinet/if_ether.h>
 #include <netinet/in.h>
 #include <netinet/ip.h>
 #include <netinet/ip_icmp.h>
 #include <netinet/udp.h>
-#include <net/ethernet.h>
-#include <net/if_arp.h>
-#include <netinet/if_ether.h>
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -91,7 +91,8 @@ TEST_F(Folders, KeepWhatIsOutside) {
   share(shared, "shared", 0, "/shared");
   must(SYS_symlink, ("/proc/self/root" + secret).c_str(), "/shared/proc");
   // Links are followed inside, in this kernel's own tree, where there is no such file.
-  for (const char* path : {"/shared/absolute", "/shared/relative", "/shared/up/secret", "/shared/../secret", "/shared/proc"})
+  for (const char* path :
+       {"/shared/absolute", "/shared/relative", "/shared/up/secret", "/shared/../secret", "/shared/proc"})
     EXPECT_EQ(task().call(SYS_open, path, O_RDONLY), -ENOENT) << path;
   // Writing by such a link makes a file here, not there.
   must(SYS_close, must(SYS_open, "/shared/relative", O_CREAT | O_WRONLY, 0600));
@@ -134,7 +135,8 @@ class Peer {
   }
   // Until the kernel has taken it.
   void send(const std::vector<uint8_t>& frame) {
-    while (sandstone_kernel_deliver(kernel_.get(), number_, frame.data(), frame.size()) == -ENOBUFS) std::this_thread::yield();
+    while (sandstone_kernel_deliver(kernel_.get(), number_, frame.data(), frame.size()) == -ENOBUFS)
+      std::this_thread::yield();
   }
   // A ping of ours to 10.0.0.2.
   void ping(uint16_t sequence, size_t size) {
@@ -285,7 +287,8 @@ TEST_F(Network, PingsBothWays) {
   for (uint16_t i = 1; i <= 200; ++i) {
     uint8_t packet[64] = {ICMP_ECHO, 0, 0, 0, 0, 1, 0, static_cast<uint8_t>(i)};
     uint32_t sum = 0;
-    for (size_t at = 0; at < sizeof packet; ++at) sum += at % 2 == 0 ? packet[at] : static_cast<uint32_t>(packet[at]) << 8;
+    for (size_t at = 0; at < sizeof packet; ++at)
+      sum += at % 2 == 0 ? packet[at] : static_cast<uint32_t>(packet[at]) << 8;
     while (sum >> 16 != 0) sum = (sum & 0xffff) + (sum >> 16);
     const auto check = static_cast<uint16_t>(~sum);
     std::memcpy(packet + 2, &check, 2);
@@ -321,7 +324,8 @@ TEST_F(Network, CarriesDatagramsOfManyTasks) {
         // A datagram may be lost when a queue is full: sent again.
         int64_t got = 0;
         do {
-          ASSERT_EQ(must(mine, SYS_sendto, fd, out.data(), out.size(), 0, nullptr, 0), static_cast<int64_t>(out.size()));
+          ASSERT_EQ(must(mine, SYS_sendto, fd, out.data(), out.size(), 0, nullptr, 0),
+                    static_cast<int64_t>(out.size()));
           pollfd wait{static_cast<int>(fd), POLLIN, 0};
           if (mine.call(SYS_poll, &wait, 1, 1000) == 1)
             got = must(mine, SYS_recvfrom, fd, back.data(), back.size(), 0, nullptr, nullptr);
