@@ -103,14 +103,15 @@ int sandstone_task_give(sandstone_task *task, int32_t tid);
 /* --- */
 
 /* Whose memory the pointers of the task's calls mean: 0, this process's (the default), or that of the process `pid` of the
- * host, which this one must be allowed to trace (process_vm_readv(2)). */
+ * host, which this one must be allowed to trace (process_vm_readv(2)). No call of the task's may be under way. */
 int sandstone_task_memory(sandstone_task *task, int32_t pid);
 
 /* From any thread: the call that the task is blocked in ends with -EINTR; none is a success too. */
 int sandstone_task_interrupt(sandstone_task *task);
 
 /* The signal for a handler of the task's, set by rt_sigaction, that came with its last call. The kernel has already
- * blocked what the handler wants blocked: `mask` is the one to give back with rt_sigprocmask. */
+ * blocked what the handler wants blocked: `mask` is the one to give back with rt_sigprocmask. A call that gave -512
+ * (ERESTARTSYS) with it is to be made again after the handler, as SA_RESTART says. */
 typedef struct sandstone_signal {
   uint32_t number;   /* 1 to 64 */
   uint32_t flags;    /* SA_… */

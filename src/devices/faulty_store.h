@@ -1,4 +1,4 @@
-// FaultyStore: a Store that fails when it is told to, for tests of what is above it.
+// FaultyStore: a Store that fails when it is told to, from any thread, for tests of what is above it.
 #pragma once
 
 #include <array>
@@ -70,7 +70,7 @@ class FaultyStore final : public Store {
   }
 
   std::unique_ptr<Store> inner_;
-  mutable std::mutex mutex_;
+  mutable std::mutex mutex_;  // the device's thread meets the test's
   std::array<Plan, 5> plans_{};
   std::array<unsigned, 5> calls_{};
 };

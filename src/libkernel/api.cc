@@ -254,7 +254,7 @@ int64_t sandstone_call(sandstone_task* task, int64_t number, uint64_t a, uint64_
 int sandstone_task_memory(sandstone_task* task, int32_t pid) {
   if (pid < 0) return -EINVAL;
   task->carrier->memory = pid;
-  // Its next call must take the slow way, which looks at it.
+  // The task may be the last that was inside, whose next call takes the short way in. Not so with an old generation.
   task->carrier->vmalloc_generation = ~uint64_t{0};
   return 0;
 }
