@@ -1,13 +1,14 @@
-// What the library kernel's calls cost beside the host kernel's own: the same program makes the same calls of both by
-// turns, on the same kind of file system at the same path.
+// What the library kernel's calls cost beside the host kernel's own: the same program makes the same calls of
+// both by turns, on the same kind of file system at the same path.
 //
-//   library_kernel [--quick] [--image KERNEL] [--disk EXT4-IMAGE] [--sequential NAME EXT4-IMAGE FOLDER]... [PART...]
+//   library_kernel [--quick] [--image KERNEL] [--disk EXT4-IMAGE] [--sequential NAME EXT4-IMAGE FOLDER]...
+//   [PART...]
 //
 // PART: boot, calls, other, pipes, contended; without any, all of them.
-// --disk: a small image, mounted after each boot, to time that. --sequential: a large file is written and read on that
-// image, by the library kernel, and in FOLDER, where the host has mounted such a one.
-// Each line that it prints is `call NAME HOST LIBRARY` (nanoseconds), `speed NAME HOST LIBRARY` (MiB/s) or
-// `figure NAME VALUE`, with tabs between. All are medians of many short rounds, so that what others do on the machine
+// --disk: a small image, mounted after each boot, to time that. --sequential: a large file is written and
+// read on that image, by the library kernel, and in FOLDER, where the host has mounted such a one. Each line
+// that it prints is `call NAME HOST LIBRARY` (nanoseconds), `speed NAME HOST LIBRARY` (MiB/s) or `figure NAME
+// VALUE`, with tabs between. All are medians of many short rounds, so that what others do on the machine
 // meanwhile is in few of them.
 #include <fcntl.h>
 #include <lib_layout.h>
@@ -50,7 +51,9 @@ char path[64];
   std::exit(1);
 }
 
-double since(Clock::time_point start) { return std::chrono::duration<double, std::nano>(Clock::now() - start).count(); }
+double since(Clock::time_point start) {
+  return std::chrono::duration<double, std::nano>(Clock::now() - start).count();
+}
 
 double median(std::vector<double>& values) {
   auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
@@ -63,7 +66,9 @@ void print(const char* kind, const std::string& name, double host, double librar
   std::fflush(stdout);
 }
 
-void figure(const char* name, double value) { std::printf("figure\t%s\t%.3f\n", name, value); }
+void figure(const char* name, double value) {
+  std::printf("figure\t%s\t%.3f\n", name, value);
+}
 
 template <typename Word>
 uint64_t as_word(Word word) {
@@ -99,7 +104,8 @@ struct Side {
 
   void open() {
     file = call(SYS_openat, AT_FDCWD, path, O_CREAT | O_RDWR, 0600);
-    if (file < 0 || call(SYS_pwrite64, file, buffer, kMany, 0) != static_cast<int64_t>(kMany) || call(SYS_pipe2, pipe, 0) != 0)
+    if (file < 0 || call(SYS_pwrite64, file, buffer, kMany, 0) != static_cast<int64_t>(kMany) ||
+        call(SYS_pipe2, pipe, 0) != 0)
       die(std::string("cannot prepare ") + path);
   }
 };
@@ -139,14 +145,19 @@ void expect(int64_t got, int64_t wanted) {
 void calls(auto& host, auto& library) {
   compare("getppid", host, library, [](auto& side) { side.call(SYS_getppid); });
   compare("fstat", host, library, [](auto& side) { expect(side.call(SYS_fstat, side.file, &status), 0); });
-  compare("stat, 4 components", host, library, [](auto& side) { expect(side.call(SYS_stat, path, &status), 0); });
+  compare("stat, 4 components", host, library,
+          [](auto& side) { expect(side.call(SYS_stat, path, &status), 0); });
   compare("open+close", host, library, [](auto& side) {
     const int64_t fd = side.call(SYS_openat, AT_FDCWD, path, O_RDONLY);
     expect(side.call(SYS_close, fd), 0);
   });
-  for (const auto& [name, size] : {std::pair{"pread 1 B", size_t{1}}, {"pread 4 KiB", size_t{4096}}, {"pread 64 KiB", kMany}})
-    compare(name, host, library, [size = size](auto& side) { expect(side.call(SYS_pread64, side.file, buffer, size, 0), int64_t(size)); });
-  compare("pwrite 4 KiB", host, library, [](auto& side) { expect(side.call(SYS_pwrite64, side.file, buffer, 4096, 0), 4096); });
+  for (const auto& [name, size] :
+       {std::pair{"pread 1 B", size_t{1}}, {"pread 4 KiB", size_t{4096}}, {"pread 64 KiB", kMany}})
+    compare(name, host, library, [size = size](auto& side) {
+      expect(side.call(SYS_pread64, side.file, buffer, size, 0), int64_t(size));
+    });
+  compare("pwrite 4 KiB", host, library,
+          [](auto& side) { expect(side.call(SYS_pwrite64, side.file, buffer, 4096, 0), 4096); });
   compare("pipe write+read 1 B", host, library, [](auto& side) {
     expect(side.call(SYS_write, side.pipe[1], buffer, 1), 1);
     expect(side.call(SYS_read, side.pipe[0], buffer, 1), 1);
@@ -159,13 +170,18 @@ void calls(auto& host, auto& library) {
   });
 }
 
-// The calls of a task whose memory is another process's: a child of ours, in which the same things are at the same places.
+// The calls of a task whose memory is another process's: a child of ours, in which the same things are at the
+// same places.
 void calls_of_another_process(auto& host, auto& library, int32_t pid) {
   sandstone_task_memory(library.call.task, pid);
-  compare("fstat, other process", host, library, [](auto& side) { expect(side.call(SYS_fstat, side.file, &status), 0); });
-  compare("stat, 4 components, other process", host, library, [](auto& side) { expect(side.call(SYS_stat, path, &status), 0); });
-  compare("pread 4 KiB, other process", host, library, [](auto& side) { expect(side.call(SYS_pread64, side.file, buffer, 4096, 0), 4096); });
-  compare("pread 64 KiB, other process", host, library, [](auto& side) { expect(side.call(SYS_pread64, side.file, buffer, kMany, 0), int64_t(kMany)); });
+  compare("fstat, other process", host, library,
+          [](auto& side) { expect(side.call(SYS_fstat, side.file, &status), 0); });
+  compare("stat, 4 components, other process", host, library,
+          [](auto& side) { expect(side.call(SYS_stat, path, &status), 0); });
+  compare("pread 4 KiB, other process", host, library,
+          [](auto& side) { expect(side.call(SYS_pread64, side.file, buffer, 4096, 0), 4096); });
+  compare("pread 64 KiB, other process", host, library,
+          [](auto& side) { expect(side.call(SYS_pread64, side.file, buffer, kMany, 0), int64_t(kMany)); });
   sandstone_task_memory(library.call.task, 0);
 }
 
@@ -179,7 +195,8 @@ void pin(int cpu) {
 
 // A byte there and back between two threads, in nanoseconds.
 template <typename Calls>
-double round_trip(const Calls& here, const Calls& there, const int (&to)[2], const int (&from)[2], int count, int here_cpu, int there_cpu) {
+double round_trip(const Calls& here, const Calls& there, const int (&to)[2], const int (&from)[2], int count,
+                  int here_cpu, int there_cpu) {
   double taken = 0;
   std::thread echo([&] {
     pin(there_cpu);
@@ -217,8 +234,10 @@ void round_trips(const Library& first) {
     const char* name;
     int here, there;
   };
-  std::vector<Place> places = {{"pipe round trip, two threads", -1, -1}, {"pipe round trip, threads on one CPU", 0, 0}};
-  if (std::thread::hardware_concurrency() > 1) places.push_back({"pipe round trip, threads on two CPUs", 0, 1});
+  std::vector<Place> places = {{"pipe round trip, two threads", -1, -1},
+                               {"pipe round trip, threads on one CPU", 0, 0}};
+  if (std::thread::hardware_concurrency() > 1)
+    places.push_back({"pipe round trip, threads on two CPUs", 0, 1});
   for (const Place& place : places) {
     std::vector<double> host;
     std::vector<double> library;
@@ -253,7 +272,8 @@ std::pair<double, double> contend(std::vector<Side<Calls>>& sides, auto operatio
     all += counts[i * 8];
     least = std::min(least, counts[i * 8]);
   }
-  return {taken / static_cast<double>(all), static_cast<double>(least) * static_cast<double>(sides.size()) / static_cast<double>(all)};
+  return {taken / static_cast<double>(all),
+          static_cast<double>(least) * static_cast<double>(sides.size()) / static_cast<double>(all)};
 }
 
 void contended(const char* name, auto& host, auto& library, auto operation) {
@@ -319,7 +339,8 @@ void boots(int count, const char* image, const char* disk) {
     after_boot.push_back(resident());
     if (disk != nullptr) {
       start = Clock::now();
-      if (sandstone_kernel_mount_disk(kernel, add_disk(disk, 0), "/root", nullptr, 0) != 0) die("ext4 is not mounted");
+      if (sandstone_kernel_mount_disk(kernel, add_disk(disk, 0), "/root", nullptr, 0) != 0)
+        die("ext4 is not mounted");
       mounted.push_back(since(start) / 1e6);
       after_mount.push_back(resident());
     }
@@ -337,7 +358,8 @@ void boots(int count, const char* image, const char* disk) {
   figure("resident after boot, MiB", median(after_boot));
   if (disk != nullptr) figure("resident with ext4 mounted, MiB", median(after_mount));
   struct stat info{};
-  if (image != nullptr && ::stat(image, &info) == 0) figure("image, MiB", static_cast<double>(info.st_size) / (1 << 20));
+  if (image != nullptr && ::stat(image, &info) == 0)
+    figure("image, MiB", static_cast<double>(info.st_size) / (1 << 20));
 }
 
 struct Speed {
@@ -348,9 +370,12 @@ struct Speed {
 template <typename Calls>
 Speed sequential(const Calls& call, const std::string& name, int64_t size) {
   const auto all = [&](int64_t number, int64_t fd) {
-    for (int64_t done = 0; done < size; done += sizeof buffer) expect(call(number, fd, buffer, sizeof buffer), sizeof buffer);
+    for (int64_t done = 0; done < size; done += sizeof buffer)
+      expect(call(number, fd, buffer, sizeof buffer), sizeof buffer);
   };
-  const auto speed = [&](Clock::time_point start) { return static_cast<double>(size) / (1 << 20) / (since(start) / 1e9); };
+  const auto speed = [&](Clock::time_point start) {
+    return static_cast<double>(size) / (1 << 20) / (since(start) / 1e9);
+  };
   Speed result{};
   call(SYS_unlink, name.c_str());
   const int64_t fd = call(SYS_openat, AT_FDCWD, name.c_str(), O_CREAT | O_RDWR, 0600);
@@ -373,10 +398,12 @@ Speed sequential(const Calls& call, const std::string& name, int64_t size) {
   return result;
 }
 
-void sequential_files(const std::string& name, const char* image, const char* disk, const std::string& mounted, int64_t size, int count) {
+void sequential_files(const std::string& name, const char* image, const char* disk,
+                      const std::string& mounted, int64_t size, int count) {
   boot(2ULL << 30, image);
   const Library library{sandstone_kernel_first_task(kernel)};
-  if (sandstone_kernel_mount_disk(kernel, add_disk(disk, SANDSTONE_DISK_PERSIST), "/disk", nullptr, 0) != 0) die("ext4 is not mounted");
+  if (sandstone_kernel_mount_disk(kernel, add_disk(disk, SANDSTONE_DISK_PERSIST), "/disk", nullptr, 0) != 0)
+    die("ext4 is not mounted");
   std::vector<double> figures[6];
   for (int i = 0; i < count; ++i) {
     const Speed host = sequential(Host{}, mounted + "/file", size);
@@ -420,14 +447,16 @@ int main(int argc, char** argv) {
       die("unknown option " + option);
     }
   }
-  const auto wanted = [&](const char* part) { return parts.empty() || std::find(parts.begin(), parts.end(), part) != parts.end(); };
+  const auto wanted = [&](const char* part) {
+    return parts.empty() || std::find(parts.begin(), parts.end(), part) != parts.end();
+  };
   if (quick) rounds = 61;
 
   // tmpfs, at the same path on both sides.
   if (::mkdtemp(folder) == nullptr) die("no folder in /dev/shm");
   std::snprintf(path, sizeof path, "%s/file", folder);
-  // A child to be the other process, made before there is a kernel that it would inherit. What calls point to is static,
-  // and so at the same place in both.
+  // A child to be the other process, made before there is a kernel that it would inherit. What calls point to
+  // is static, and so at the same place in both.
   const pid_t child = ::fork();
   if (child == 0) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);

@@ -90,7 +90,7 @@ def section(results, where):
     calls = []
     for name, (host, ours) in results["calls"].items():
         limit = CALLS.get(name)
-        calls.append([name, amount(host), amount(ours), f"{ours / host:.2f}", "" if limit is None else f"≤ {limit:.2f}",
+        calls.append([name, amount(host), amount(ours), f"{ours / host:.3f}", "" if limit is None else f"≤ {limit:.2f}",
                       "" if limit is None else verdict(ours / host <= limit)])
     speeds = [[name, f"{host:,.0f}", f"{ours:,.0f}", f"{ours / host:.2f}", f"≥ {SPEED:.2f}", verdict(ours / host >= SPEED)]
               for name, (host, ours) in results["speeds"].items()]

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
+#include <sys/single_threaded.h>
 #include <sys/rseq.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -98,10 +99,20 @@ Result<void> Kernel::start(const BootOptions& options) {
   log_write_ = std::move(pipe->write);
   boot.log_fd = log_write_.get();
   sink_ = options.log;
-  log_thread_ = without_signals([this] { read_log(); });
-
-  // A process that has not asked for it is left out of the barrier that makes unlocking cheap.
-  if (sys::call(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0) < 0) header().shared->strong_fence = 1;
+  // A process that has not asked for it is left out of the barrier that makes unlocking cheap. In one with threads the
+  // host waits some ten milliseconds there: unlocking is dear so long, and the kernel boots meanwhile.
+  uint32_t& strong_fence = header().shared->strong_fence;
+  const auto register_process = [&strong_fence] {
+    const bool done = sys::call(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0) == 0;
+    shared_word(strong_fence) = done ? 0 : 1;
+  };
+  shared_word(strong_fence) = 1;
+  const bool alone = __libc_single_threaded != 0;
+  if (alone) register_process();
+  log_thread_ = without_signals([this, alone, register_process] {
+    if (!alone) register_process();
+    read_log();
+  });
   answer_faults(header());
   boot_carrier_ = take_carrier();
   boot_carrier_->memory = LIB_MEMORY_NONE;

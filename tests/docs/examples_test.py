@@ -166,6 +166,14 @@ class Completeness(unittest.TestCase):
             for option in re.findall(r"^ {2,6}(?:-\w, )?(--[\w-]+)", text, re.M):
                 self.assertIn(f"`{option}", reference, f"sandstone {command}")
 
+    def test_programs_in_documents_are_examples(self):
+        examples = [path.read_text(encoding="utf-8") for path in (sandstone_test.CHECKOUT / "examples").glob("*.cc")]
+        document = sandstone_test.CHECKOUT / "docs/library-kernel.md"
+        programs = ["\n".join(lines) for _, info, lines, _ in blocks(document.read_text(encoding="utf-8")) if info == "cpp"]
+        self.assertEqual(len(programs), 1)
+        for program in programs:
+            self.assertTrue(any(program in example for example in examples), program)
+
     def test_every_key_is_in_configuration_md(self):
         reference = (sandstone_test.CHECKOUT / "docs/configuration.md").read_text(encoding="utf-8")
         source = (sandstone_test.CHECKOUT / "src/spec/config_settings.cc").read_text(encoding="utf-8")

@@ -173,6 +173,25 @@ TEST_F(Tasks, ManyAtOnce) {
   for (auto& thread : threads) thread.join();
 }
 
+// Whose memory the pointers mean holds from the next call on, also for the task that made the last one.
+TEST_F(Tasks, ChangeTheirMemory) {
+  static char name[64];
+  std::strcpy(name, "/of-the-parent");
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    for (;;) ::pause();
+  }
+  std::strcpy(name, "/of-both");
+  must(SYS_mkdir, name, 0700);
+  ASSERT_EQ(sandstone_task_memory(task().get(), pid), 0);
+  must(SYS_mkdir, name, 0700);  // the child still has the old name
+  ASSERT_EQ(sandstone_task_memory(task().get(), 0), 0);
+  EXPECT_EQ(task().call(SYS_mkdir, name, 0700), -EEXIST);
+  must(SYS_rmdir, "/of-the-parent");
+  ::kill(pid, SIGKILL);
+  ::waitpid(pid, nullptr, 0);
+}
+
 // clone(2) by a call: the pid comes back in the parent, and the child waits to be adopted.
 TEST_F(Tasks, AreAdopted) {
   const int64_t pid = must(SYS_fork);

@@ -225,6 +225,7 @@ static s64 disown(struct lib_request *request)
 	dead->task = 0;
 	task->thread.home = NULL;
 	task->thread.carrier = NULL; /* to die on whatever carrier */
+	sigdelset(&task->pending.signal, SIGKILL); /* set_adrift()'s; one that is pending would not be sent again */
 	send_sig(SIGKILL, task, 1);
 	return 0;
 }
