@@ -1,14 +1,15 @@
-# ./dev test [--quick]: every suite, and one sum; --quick leaves out the debug build, the selftests and the test machine.
-# ./dev test CTEST-ARG...: only what ctest selects in the release build, for example -R walls or -L net.
+# ./dev test [--quick] [--soak]: every suite, and one sum; --quick leaves out the debug build, the selftests and the test
+# machine; --soak runs what is shortened otherwise for as long as it is meant to, about an hour more.
+# ./dev test [--soak] CTEST-ARG...: only what ctest selects in the release build, for example -R walls or -L net.
 # shellcheck shell=bash
 source "$SANDSTONE_CHECKOUT/scripts/dev/lib.sh"
 source "$root/scripts/dev/kit.sh"
 
 quick='' passed=0 failed=0 skipped=0
-if [[ ${1-} == --quick ]]; then
-  quick=1
+while [[ ${1-} == --quick || ${1-} == --soak ]]; do
+  if [[ $1 == --quick ]]; then quick=1; else export SANDSTONE_SOAK=1; fi
   shift
-fi
+done
 
 say "== building release"
 need test
@@ -53,8 +54,9 @@ programs_as_nobody() {
     "$work/kit/tests/support/run_suites.py"
 }
 
+# The library kernel itself is the release build's: the sanitizers are for what is around it.
 build_and_test_debug() {
-  build debug && units debug -L unit
+  build debug && SANDSTONE_LIBRARY_KERNEL=$root/build/release/library-kernel units debug -L 'unit|kernel'
 }
 
 suite "units and sources" units release -LE python
