@@ -36,7 +36,8 @@ class Fsx {
       if (exists_[i]) check_whole(i);
   }
 
-  std::string failure;
+  std::string failure;  // for others once `failed` is set
+  std::atomic<bool> failed{false};
   uint64_t steps = 0;
 
  private:
@@ -49,8 +50,9 @@ class Fsx {
     return false;
   }
   void fail(const std::string& what) {
-    if (failure.empty())
-      failure = folder_ + " step " + std::to_string(steps) + ": " + what + " (before: " + history() + ")";
+    if (!failure.empty()) return;
+    failure = folder_ + " step " + std::to_string(steps) + ": " + what + " (before: " + history() + ")";
+    failed = true;
   }
   std::string history() const {
     std::string text;
@@ -368,7 +370,41 @@ class Fsx {
   std::vector<std::string> last_;
 };
 
-using Files = BootedKernel;
+class Files : public BootedKernel {
+ protected:
+  struct Place {
+    std::string folder;
+    bool ext4;  // and so has all of fallocate's modes
+  };
+  // A thread and a task for each place.
+  void run_all(const std::vector<Place>& places, int seconds) {
+    std::atomic<bool> stop{false};
+    std::vector<KernelTask> tasks;
+    std::vector<std::unique_ptr<Fsx>> all;
+    std::vector<std::thread> threads;
+    for (size_t i = 0; i < places.size(); ++i) {
+      tasks.push_back(child(i % 4 == 0 ? SIGCHLD : CLONE_FS | SIGCHLD));
+      all.push_back(std::make_unique<Fsx>(tasks[i].get(), places[i].folder, places[i].ext4, test_seed() + i));
+    }
+    for (auto& one : all) threads.emplace_back([&] { one->work(stop); });
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(seconds);
+    while (!stop && std::chrono::steady_clock::now() < end) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(200));
+      must(SYS_sync);
+      for (auto& one : all)
+        if (one->failed) stop = true;
+    }
+    stop = true;
+    for (auto& thread : threads) thread.join();
+    uint64_t steps = 0;
+    for (auto& one : all) {
+      EXPECT_EQ(one->failure, "");
+      EXPECT_GT(one->steps, 0U);
+      steps += one->steps;
+    }
+    std::fprintf(stderr, "%llu steps\n", static_cast<unsigned long long>(steps));
+  }
+};
 
 TEST_F(Files, HoldWhatTheModelHolds) {
   Scratch scratch;
@@ -379,40 +415,24 @@ TEST_F(Files, HoldWhatTheModelHolds) {
   ASSERT_EQ(kernel().mount_disk(*disk, "/disk"), 0);
   must(SYS_mkdir, "/memory", 0755);
   must(SYS_mount, "memory", "/memory", "tmpfs", 0, nullptr);
-
-  std::atomic<bool> stop{false};
-  std::vector<KernelTask> tasks;
-  std::vector<std::unique_ptr<Fsx>> all;
-  std::vector<std::thread> threads;
-  for (unsigned i = 0; i < 16; ++i) {
-    tasks.push_back(child(i % 4 == 0 ? SIGCHLD : CLONE_FS | SIGCHLD));
-    const bool ext4 = i % 2 == 0;
-    all.push_back(std::make_unique<Fsx>(tasks[i].get(), (ext4 ? "/disk/t" : "/memory/t") + std::to_string(i),
-                                        ext4, test_seed() + i));
-  }
-  for (auto& one : all) threads.emplace_back([&] { one->work(stop); });
-  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(soak() ? 600 : 15);
-  while (std::chrono::steady_clock::now() < end) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(200));
-    must(SYS_sync);
-    for (auto& one : all)
-      if (!one->failure.empty()) stop = true;
-    if (stop) break;
-  }
-  stop = true;
-  for (auto& thread : threads) thread.join();
-  uint64_t steps = 0;
-  for (auto& one : all) {
-    EXPECT_EQ(one->failure, "");
-    EXPECT_GT(one->steps, 0U);
-    steps += one->steps;
-  }
-  RecordProperty("steps", std::to_string(steps));
-  std::fprintf(stderr, "%llu steps\n", static_cast<unsigned long long>(steps));
-  tasks.clear();
+  std::vector<Place> places;
+  for (unsigned i = 0; i < 16; ++i)
+    places.push_back({(i % 2 == 0 ? "/disk/t" : "/memory/t") + std::to_string(i), i % 2 == 0});
+  run_all(places, soak() ? 600 : 15);
   EXPECT_EQ(kernel_->halt(), 0);
   kernel_.reset();
   expect_clean(image);
+}
+
+TEST_F(Files, OfAHostFolderHoldIt) {
+  Scratch scratch;
+  auto added = kernel().add_folder(scratch.path(), "shared");
+  ASSERT_TRUE(added.ok()) << added.error().line();
+  must(SYS_mkdir, "/shared", 0755);
+  must(SYS_mount, "shared", "/shared", "virtiofs", 0, nullptr);
+  std::vector<Place> places;
+  for (unsigned i = 0; i < 4; ++i) places.push_back({"/shared/t" + std::to_string(i), false});
+  run_all(places, soak() ? 120 : 5);
 }
 
 }  // namespace

@@ -208,6 +208,10 @@ class Copy {
     if (!S_ISDIR(info.st_mode)) {
       const auto size = S_ISREG(info.st_mode) ? static_cast<uint64_t>(info.st_blocks) * 512 : 0;
       if (limits_.files == 0 || limits_.bytes < size) return;
+      // A slice is of what the user may read.
+      if (limits_.files < SIZE_MAX / 2 && !S_ISLNK(info.st_mode) &&
+          from_(SYS_access, source.c_str(), R_OK) != 0)
+        return;
       --limits_.files;
       limits_.bytes -= size;
       if (info.st_nlink > 1) {
@@ -327,6 +331,7 @@ inline void make_tree(const std::string& root, size_t files = 2000) {
   for (int i = 0; i < 40; ++i)
     ASSERT_EQ(::link((odd + "/one").c_str(), (odd + "/link" + std::to_string(i)).c_str()), 0);
   for (const mode_t mode : {0U, 07777U, 04755U, 02755U, 01644U, 0111U}) {
+    if (::geteuid() != 0 && (mode & 0400) == 0) continue;  // who could compare it?
     const std::string path = odd + "/mode" + std::to_string(mode);
     write_host_file(path, "mode");
     ASSERT_EQ(::chmod(path.c_str(), mode), 0);
