@@ -46,7 +46,7 @@ typedef struct sandstone_kernel_options {
 int sandstone_kernel_boot(const sandstone_kernel_options *options, sandstone_kernel **kernel, char *error,
                           size_t error_size);
 
-/* Ends every task, syncs, unmounts, and frees the kernel and all its tasks and devices. No call may be under way or come
+/* Ends every task, syncs, makes every file system read-only, and frees the kernel and all its tasks and devices. No call may be under way or come
  * in. -EIO if it had died before: then what was not synced is lost, as after a power failure. NULL is allowed. */
 int sandstone_kernel_halt(sandstone_kernel *kernel);
 

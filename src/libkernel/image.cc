@@ -98,8 +98,8 @@ Result<Image> Image::load(const std::string& path, uint64_t memory) {
 
   const lib_header& header = image.header();
   if (header.magic != LIB_ABI_MAGIC) return bad_image(path, "is not a library kernel's image");
-  if (header.version != LIB_ABI_VERSION || header.header_size != sizeof(lib_header))
-    return bad_image(path, fmt::format("has version {}, this program needs {}", header.version, LIB_ABI_VERSION));
+  if (header.shape != LIB_ABI_SHAPE || header.header_size != sizeof(lib_header))
+    return bad_image(path, "is of another version than this program");
   // Text is executable and not writable: what a guest overwrites of the kernel must not become code.
   if (::mprotect(pointer(header.text_start), header.text_end - header.text_start, PROT_READ | PROT_EXEC) != 0)
     return system_error("library kernel", "mprotect", errno);

@@ -20,7 +20,41 @@ struct lib_carrier lib_carriers[LIB_MAX_CARRIERS];
 /* Nobody has this id: a CPU that it holds is never free again. */
 #define OWNER_NOBODY 0xffffffff
 
+/*
+ * Before it sleeps, a carrier looks for about a microsecond whether what it waits for comes from another host CPU. On the
+ * same one that only keeps the other from running, so after some misses in a row it is tried but now and then.
+ */
 #define SPINS 200
+#define MISSES 4
+#define TRY_AGAIN 64
+
+static bool spin_until(struct lib_carrier *carrier, bool (*came)(struct lib_carrier *))
+{
+	int i;
+
+	if (carrier->misses >= MISSES && ++carrier->misses % TRY_AGAIN)
+		return false;
+	for (i = 0; i < SPINS; i++) {
+		if (came(carrier)) {
+			carrier->misses = 0;
+			return true;
+		}
+		cpu_relax();
+	}
+	if (carrier->misses < MISSES)
+		carrier->misses++;
+	return false;
+}
+
+static bool took(struct lib_carrier *carrier)
+{
+	return !READ_ONCE(lib_shared.owner) && lib_replace(&lib_shared.owner, 0, carrier->id);
+}
+
+static bool was_given(struct lib_carrier *carrier)
+{
+	return READ_ONCE(lib_shared.owner) == carrier->id;
+}
 
 static int ended(struct lib_carrier *carrier)
 {
@@ -33,13 +67,10 @@ static int ended(struct lib_carrier *carrier)
 int lib_take_cpu(struct lib_carrier *carrier)
 {
 	u32 *owner = &lib_shared.owner;
-	int i, result = 0;
+	int result = 0;
 
-	for (i = 0; i < SPINS; i++) {
-		if (!READ_ONCE(*owner) && lib_replace(owner, 0, carrier->id))
-			return 0;
-		cpu_relax();
-	}
+	if (took(carrier) || spin_until(carrier, took))
+		return 0;
 	WRITE_ONCE(carrier->waiting, 1);
 	lib_add(&lib_shared.waiters, 1);
 	lib_host_fence();
@@ -82,18 +113,16 @@ void lib_drop_cpu(void)
  */
 static int park(struct lib_carrier *carrier)
 {
-	int i;
-
-	for (i = 0; i < SPINS && READ_ONCE(lib_shared.owner) != carrier->id; i++)
-		cpu_relax();
-	while (READ_ONCE(lib_shared.owner) != carrier->id) {
+	if (!was_given(carrier))
+		spin_until(carrier, was_given);
+	while (!was_given(carrier)) {
 		if (READ_ONCE(lib_shared.state) >= LIB_HALTED) {
 			carrier->parked = 0;
 			ended(carrier);
 			return 0;
 		}
 		lib_swap(&carrier->sleeping, 1);
-		if (READ_ONCE(lib_shared.owner) != carrier->id)
+		if (!was_given(carrier))
 			lib_futex_wait(&carrier->sleeping, 1, U64_MAX);
 		WRITE_ONCE(carrier->sleeping, 0);
 	}

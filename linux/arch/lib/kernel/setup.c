@@ -21,7 +21,7 @@ extern const char lib_text_end[];
 /* Where the loader looks first. */
 const struct lib_header lib_header __section(".lib_header") = {
 	.magic = LIB_ABI_MAGIC,
-	.version = LIB_ABI_VERSION,
+	.shape = LIB_ABI_SHAPE,
 	.header_size = sizeof(struct lib_header),
 	.text_start = (u64)_stext,
 	.text_end = (u64)lib_text_end,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* x86-64's table of system calls, and the embedder's own calls beside it. */
+#include <linux/fs.h>
 #include <linux/kernel.h>
 #include <linux/linkage.h>
 #include <linux/mm.h>
@@ -13,6 +14,7 @@
 #include <linux/syscalls.h>
 #include <linux/uaccess.h>
 #include <linux/vmstat.h>
+#include <linux/workqueue.h>
 #include <asm/lib.h>
 #include <asm/syscall.h>
 
@@ -73,9 +75,12 @@ static long statistics(struct lib_statistics __user *to)
 	return copy_to_user(to, &statistics, sizeof(statistics)) ? -EFAULT : 0;
 }
 
+/* File systems are made read-only rather than unmounted: whoever still holds a file in one must not leave it dirty. */
 static long halt(void)
 {
 	ksys_sync();
+	emergency_remount();
+	__flush_workqueue(system_wq); /* which does it */
 	kernel_power_off();
 	return -EIO;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 OR MIT */
 /*
  * What the library kernel's image and the program that loads it agree on: where things are, the words that they share,
- * and the calls into the image. The image names its version; a loader refuses another one than its own.
+ * and the calls into the image. The image names its version and the shape of the structures; a loader refuses others than
+ * its own.
  */
 #ifndef LIB_ABI_H
 #define LIB_ABI_H
@@ -82,6 +83,8 @@ struct lib_carrier {
 	lib_u32 parked;             /* it has given the CPU away, and not yet gone on */
 	lib_u32 waiting;            /* it has counted itself in lib_shared.waiters */
 	lib_u32 watch;              /* futex: LIB_WATCH_… */
+	lib_u32 misses;             /* how often in a row spinning did not help it */
+	lib_u32 unused;
 	struct lib_signal signal;
 } __attribute__((aligned(64)));
 
@@ -153,7 +156,7 @@ struct lib_statistics {
 
 struct lib_header {
 	lib_u64 magic;
-	lib_u32 version, header_size;
+	lib_u32 shape, header_size; /* LIB_ABI_SHAPE, sizeof(struct lib_header) */
 	lib_u64 text_start, text_end; /* the only part that is mapped executable */
 	lib_u64 image_end;
 	struct lib_shared *shared;
@@ -178,6 +181,12 @@ struct lib_header {
 	void (*undertake)(struct lib_carrier *carrier);
 	void (*interrupt)(lib_u32 number); /* from any thread */
 };
+
+/* Differs if a structure was changed and LIB_ABI_VERSION was not: a stale image would be misread silently. */
+#define LIB_ABI_SHAPE (((LIB_ABI_VERSION << 24) ^ (sizeof(struct lib_carrier) << 12) ^ \
+	__builtin_offsetof(struct lib_carrier, signal) ^ (sizeof(struct lib_shared) << 4) ^ \
+	(__builtin_offsetof(struct lib_shared, bell) << 16) ^ (sizeof(struct lib_boot) << 8) ^ \
+	(sizeof(struct lib_statistics) << 20)) & 0xffffffff)
 
 #ifdef __KERNEL__
 extern struct lib_shared lib_shared;
