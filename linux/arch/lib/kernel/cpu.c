@@ -21,10 +21,11 @@ struct lib_carrier lib_carriers[LIB_MAX_CARRIERS];
 #define OWNER_NOBODY 0xffffffff
 
 /*
- * Before it sleeps, a carrier looks for about a microsecond whether what it waits for comes from another host CPU. On the
- * same one that only keeps the other from running, so after some misses in a row it is tried but now and then.
+ * Before it sleeps, a carrier looks for a while whether what it waits for comes from another host CPU: for as long as the
+ * host takes to wake somebody, or two that answer each other would both sleep each time. On the same CPU looking only keeps
+ * the other from running, so after some misses in a row it is tried but now and then.
  */
-#define SPINS 200
+#define SPINS 1500
 #define MISSES 4
 #define TRY_AGAIN 64
 

@@ -65,9 +65,19 @@ SYM_FUNC_START(lib_copy)
 20:	movl %r8d, -4(%rdi, %rdx)
 	xorl %eax, %eax
 	ret
-.Lunder_4:
+.Lunder_4: /* first, middle and last byte; `rep movsb` takes longer to start than this to end */
+	testl %edx, %edx
+	jz .Ldone
 	movl %edx, %ecx
-	jmp .Lbytes
+	shrl $1, %ecx
+22:	movzbl (%rsi), %eax
+23:	movzbl (%rsi, %rcx), %r8d
+24:	movzbl -1(%rsi, %rdx), %r10d
+25:	movb %al, (%rdi)
+26:	movb %r8b, (%rdi, %rcx)
+27:	movb %r10b, -1(%rdi, %rdx)
+	xorl %eax, %eax
+	ret
 .Llong:
 	movq %rdx, %rcx
 .Lbytes:
@@ -83,6 +93,9 @@ SYM_FUNC_START(lib_copy)
 	addq $16, %rcx
 	jmp .Lbytes
 .irp n, 13, 14, 15, 16, 17, 18, 19, 20
+	extable \n\()b, .Lagain
+.endr
+.irp n, 22, 23, 24, 25, 26, 27
 	extable \n\()b, .Lagain
 .endr
 .irp n, 1, 2, 3, 4
