@@ -1,11 +1,9 @@
 #include "libkernel/device_host.h"
 
-#include <pthread.h>
-#include <signal.h>
-
 #include <bit>
 
 #include "libkernel/futex.h"
+#include "libkernel/quiet_thread.h"
 
 namespace sandstone::libkernel {
 namespace {
@@ -16,16 +14,6 @@ constexpr uint32_t interrupt_ack = 0x64;
 // How often to look before sleeping: the next access or doorbell often comes within a microsecond or two.
 constexpr int spins = 400;
 
-std::thread without_signals(auto body) {
-  sigset_t all;
-  sigset_t old;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &old);
-  std::thread thread(std::move(body));
-  pthread_sigmask(SIG_SETMASK, &old, nullptr);
-  return thread;
-}
-
 }  // namespace
 
 DeviceHost::DeviceHost(const devices::GuestMemory& memory, lib_device_window& window,
@@ -35,7 +23,7 @@ DeviceHost::DeviceHost(const devices::GuestMemory& memory, lib_device_window& wi
       raise_(std::move(raise)),
       transport_(memory, *device_, {.interrupt = [this] { interrupt(); }, .kick = [this] { wake(); }, .broken = {}}) {
   window_ = {};
-  thread_ = without_signals([this] { run(); });
+  thread_ = quiet_thread([this] { run(); });
   shared_word(window_.present) = 1;
 }
 

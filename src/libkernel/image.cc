@@ -84,10 +84,13 @@ std::byte* Image::memory() const { return static_cast<std::byte*>(pointer(LIB_BA
 Result<Image> Image::load(const std::string& path, uint64_t memory) {
   const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!file.valid()) return system_error(path, "cannot open the library kernel's image", errno);
-  Fd memfd(::memfd_create("library-kernel", MFD_CLOEXEC));
+  Fd memfd(::memfd_create("library-kernel", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!memfd.valid()) return system_error("library kernel", "memfd_create", errno);
   if (::ftruncate(memfd.get(), static_cast<off_t>(memory)) != 0)
     return system_error("library kernel", "ftruncate", errno);
+  // Who can open it (through /proc, or inherited) and cut it off would end every process that has it mapped, by SIGBUS.
+  if (::fcntl(memfd.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
+    return system_error("library kernel", "cannot seal the memory file", errno);
 
   if (auto mapped = reserve(LIB_BASE, memory, PROT_READ | PROT_WRITE, MAP_SHARED, memfd.get()); !mapped)
     return mapped.error();

@@ -3,8 +3,9 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/membarrier.h>
-#include <pthread.h>
+#include <poll.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/single_threaded.h>
@@ -21,6 +22,7 @@
 #include "libkernel/clock.h"
 #include "libkernel/faults.h"
 #include "libkernel/futex.h"
+#include "libkernel/quiet_thread.h"
 
 namespace sandstone::libkernel {
 namespace {
@@ -43,18 +45,6 @@ std::string image_path(const std::string& wanted) {
     if (::access(path.c_str(), R_OK) == 0) return path;
   }
   return SANDSTONE_LIBEXEC "/library-kernel";
-}
-
-// But for those of its own faults: the interrupt thread runs kernel code, and who blocks a fault dies of it.
-std::thread without_signals(auto body) {
-  sigset_t all;
-  sigset_t old;
-  sigfillset(&all);
-  for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL}) sigdelset(&all, fault);
-  pthread_sigmask(SIG_SETMASK, &all, &old);
-  std::thread thread(std::move(body));
-  pthread_sigmask(SIG_SETMASK, &old, nullptr);
-  return thread;
 }
 
 }  // namespace
@@ -109,14 +99,14 @@ Result<void> Kernel::start(const BootOptions& options) {
   shared_word(strong_fence) = 1;
   const bool alone = __libc_single_threaded != 0;
   if (alone) register_process();
-  log_thread_ = without_signals([this, alone, register_process] {
+  log_thread_ = quiet_thread([this, alone, register_process] {
     if (!alone) register_process();
     read_log();
   });
   answer_faults(header());
   boot_carrier_ = take_carrier();
   boot_carrier_->memory = LIB_MEMORY_NONE;
-  thread_ = without_signals([this] { header().run(boot_carrier_); });
+  thread_ = quiet_thread([this] { header().run(boot_carrier_); });
 
   uint32_t& state = header().shared->state;
   while (shared_word(state) == LIB_BOOTING) futex_wait(state, LIB_BOOTING);
@@ -256,12 +246,16 @@ void Kernel::remove_device(unsigned number) {
 void Kernel::read_log() {
   char part[4096];
   for (;;) {
-    const ssize_t got = ::read(log_read_.get(), part, sizeof part);
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) return;
-    const std::string_view text(part, static_cast<size_t>(got));
+    pollfd ready{.fd = log_read_.get(), .events = POLLIN, .revents = 0};
+    if (::poll(&ready, 1, -1) < 0 && errno != EINTR) return;
+    std::string_view text;
     {
+      // Read and kept in one step, so that what is not in the pipe is in the text: log() relies on it.
       const std::lock_guard lock(log_mutex_);
+      const ssize_t got = ready.revents != 0 ? ::read(log_read_.get(), part, sizeof part) : -1;
+      if (got < 0 && errno == EINTR) continue;
+      if (got <= 0) return;
+      text = {part, static_cast<size_t>(got)};
       log_text_ += text;
       if (log_text_.size() > 2 * log_limit) log_text_.erase(0, log_text_.size() - log_limit);
     }
@@ -270,8 +264,15 @@ void Kernel::read_log() {
 }
 
 std::string Kernel::log() const {
-  const std::lock_guard lock(log_mutex_);
-  return log_text_;
+  // What a call has printed before it came back is there, if the sink does not hold it up for long.
+  for (int tries = 0;; ++tries) {
+    {
+      const std::lock_guard lock(log_mutex_);
+      int waiting = 0;
+      if (tries == 1000 || ::ioctl(log_read_.get(), FIONREAD, &waiting) != 0 || waiting == 0) return log_text_;
+    }
+    ::usleep(1000);
+  }
 }
 
 }  // namespace sandstone::libkernel
