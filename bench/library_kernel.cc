@@ -15,6 +15,7 @@
 #include <sandstone/library_kernel.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -293,6 +294,83 @@ void contended(const char* name, auto& host, auto& library, auto operation) {
   print("share", name, median(host_shares), median(library_shares));
 }
 
+// The same with processes: children that count in memory that all share, until they are told to stop.
+constexpr size_t kProcesses = 4;
+struct Tally {
+  std::atomic<unsigned> ready, go, stop;
+  struct alignas(64) {
+    uint64_t count;
+  } each[kProcesses];
+};
+
+void count_until_stopped(Tally& tally, size_t one, auto operation) {
+  ++tally.ready;
+  while (tally.go == 0) ::sched_yield();
+  uint64_t count = 0;
+  for (; tally.stop.load(std::memory_order_relaxed) == 0; ++count) operation();
+  tally.each[one].count = count;
+}
+
+// `start(i)` forks the i-th child, which counts, and gives its pid.
+std::pair<double, double> contend_processes(Tally& tally, auto start) {
+  tally.ready = tally.go = tally.stop = 0;
+  std::vector<pid_t> pids;
+  for (size_t i = 0; i < kProcesses; ++i) pids.push_back(start(i));
+  while (tally.ready != kProcesses) ::sched_yield();
+  const auto begin = Clock::now();
+  tally.go = 1;
+  std::this_thread::sleep_for(std::chrono::milliseconds(25));
+  tally.stop = 1;
+  const double taken = since(begin);
+  for (const pid_t pid : pids) ::waitpid(pid, nullptr, 0);
+  uint64_t all = 0;
+  uint64_t least = UINT64_MAX;
+  for (const auto& one : tally.each) {
+    all += one.count;
+    least = std::min(least, one.count);
+  }
+  return {taken / static_cast<double>(all), static_cast<double>(least) * kProcesses / static_cast<double>(all)};
+}
+
+void contended_processes(const char* name, auto& host, auto& library, auto operation) {
+  auto* tally = static_cast<Tally*>(
+      ::mmap(nullptr, sizeof(Tally), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+  char error[256];
+  if (tally == MAP_FAILED || sandstone_kernel_share(kernel, error, sizeof error) != 0) die("cannot share");
+  std::vector<double> costs[2];
+  std::vector<double> shares[2];
+  for (int round = 0; round < rounds / 30 + 1; ++round) {
+    const auto [host_cost, host_share] = contend_processes(*tally, [&](size_t one) {
+      const pid_t pid = ::fork();
+      if (pid != 0) return pid;
+      count_until_stopped(*tally, one, [&] { operation(host); });
+      ::_exit(0);
+    });
+    const auto [library_cost, library_share] = contend_processes(*tally, [&](size_t one) {
+      sandstone_task* task = nullptr;
+      if (sandstone_task_clone(library.call.task, SIGCHLD, 0, &task) != 0) die("no task");
+      const pid_t pid = ::fork();
+      if (pid != 0) {
+        if (sandstone_task_give(task, pid) != 0) die("the undertaker does not take it");
+        return pid;
+      }
+      if (sandstone_kernel_join(kernel) != 0) ::_exit(1);
+      auto mine = library;
+      mine.call.task = task;
+      count_until_stopped(*tally, one, [&] { operation(mine); });
+      ::_exit(0);
+    });
+    while (library.call(SYS_wait4, -1, 0, WNOHANG, 0) > 0) {
+    }
+    costs[0].push_back(host_cost);
+    costs[1].push_back(library_cost);
+    shares[0].push_back(host_share);
+    shares[1].push_back(library_share);
+  }
+  print("call", name, median(costs[0]), median(costs[1]));
+  print("share", name, median(shares[0]), median(shares[1]));
+}
+
 void boot(uint64_t memory, const char* image) {
   sandstone_kernel_options options{};
   options.size = sizeof options;
@@ -488,6 +566,11 @@ int main(int argc, char** argv) {
   if (wanted("contended")) {
     contended("getppid, four threads", hosts, libraries, [](auto& side) { side.call(SYS_getppid); });
     contended("pread 4 KiB, four threads", hosts, libraries, [](auto& side) {
+      char part[4096];
+      expect(side.call(SYS_pread64, side.file, part, sizeof part, 0), sizeof part);
+    });
+    contended_processes("getppid, four processes", host, library, [](auto& side) { side.call(SYS_getppid); });
+    contended_processes("pread 4 KiB, four processes", host, library, [](auto& side) {
       char part[4096];
       expect(side.call(SYS_pread64, side.file, part, sizeof part, 0), sizeof part);
     });

@@ -114,7 +114,7 @@ the library kernel reaches by process_vm_readv(2). "Four threads": the time in w
 
 {table(['', 'host, ns', 'library, ns', 'ratio', 'target', ''], calls)}
 
-The least served of the four threads got this share of an even part: {shares}.
+The least served of the four got this share of an even part: {shares}.
 
 With 256 MiB of memory given and the configuration that ships; "resident" is the proportional set size of the kernel's addresses:
 
