@@ -105,7 +105,7 @@ trap 'kill $build 2>/dev/null || true' EXIT
 while kill -0 "$build" 2>/dev/null; do
   sleep 5
   made=$(find "$obj" -name '*.o' -newer "$work/wanted" | wc -l)
-  ((SECONDS % 15 >= 5)) || echo "library kernel: $made of about 1170 objects, $((SECONDS - start)) s" >&2
+  ((SECONDS % 15 >= 5)) || echo "library kernel: $made of about 770 objects, $((SECONDS - start)) s" >&2
 done
 wait "$build" || {
   grep -E 'error|Error|undefined|\*\*\*' "$work/log" | head -n 40 >&2

@@ -149,6 +149,12 @@ int sandstone_kernel_deliver(sandstone_kernel *kernel, int number, const void *d
 
 int sandstone_kernel_add_random(sandstone_kernel *kernel, char *error, size_t error_size); /* the host's getrandom(2) */
 
+/* A terminal, /dev/hvc0 for the first: `output` gets what is written to it, on a thread of the device's. */
+int sandstone_kernel_add_console(sandstone_kernel *kernel, void (*output)(void *context, const void *data, size_t size),
+                                 void *context, char *error, size_t error_size);
+/* Types into it: how many bytes it took (fewer when nobody reads), or -ENODEV. */
+int64_t sandstone_kernel_type(sandstone_kernel *kernel, int number, const void *data, size_t size);
+
 int sandstone_kernel_remove_device(sandstone_kernel *kernel, int number);
 
 /* --- Helpers, each a few calls of process 1 --- */

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "devices/block.h"
+#include "devices/console.h"
 #include "devices/folder.h"
 #include "devices/image.h"
 #include "devices/net.h"
@@ -41,6 +42,7 @@ struct sandstone_kernel {
   std::mutex mutex;  // guards the two lists, and `service` and `idle` in use
   std::vector<std::unique_ptr<sandstone_task>> tasks;
   std::vector<std::pair<int, sandstone::devices::Net*>> networks;
+  std::vector<std::pair<int, sandstone::devices::Console*>> consoles;
   sandstone_task* first = nullptr;
   sandstone_task* service = nullptr;  // a task of our own, for what is asked of the kernel and not of a task
   lib_carrier* idle = nullptr;        // a carrier without a task, for what is done to tasks
@@ -351,12 +353,33 @@ int sandstone_kernel_add_random(sandstone_kernel* kernel, char* error, size_t er
   return add(kernel, std::make_unique<sandstone::devices::Rng>(), error, error_size);
 }
 
+int sandstone_kernel_add_console(sandstone_kernel* kernel, void (*output)(void* context, const void* data, size_t size),
+                                 void* context, char* error, size_t error_size) {
+  auto device = std::make_unique<sandstone::devices::Console>([output, context](std::span<const std::byte> data) {
+    output(context, data.data(), data.size());
+    return data.size();
+  });
+  sandstone::devices::Console* console = device.get();
+  const int number = add(kernel, std::move(device), error, error_size);
+  const std::lock_guard lock(kernel->mutex);
+  if (number >= 0) kernel->consoles.emplace_back(number, console);
+  return number;
+}
+
+int64_t sandstone_kernel_type(sandstone_kernel* kernel, int number, const void* data, size_t size) {
+  const std::lock_guard lock(kernel->mutex);
+  for (const auto& [known, console] : kernel->consoles)
+    if (known == number) return static_cast<int64_t>(console->input({static_cast<const std::byte*>(data), size}));
+  return -ENODEV;
+}
+
 int sandstone_kernel_remove_device(sandstone_kernel* kernel, int number) {
   const int64_t result = call(kernel->service, LIB_CALL_DEVICE_REMOVE, static_cast<uint64_t>(number));
   if (result < 0) return static_cast<int>(result);
   {
     const std::lock_guard lock(kernel->mutex);
     std::erase_if(kernel->networks, [&](const auto& one) { return one.first == number; });
+    std::erase_if(kernel->consoles, [&](const auto& one) { return one.first == number; });
   }
   kernel->kernel->remove_device(static_cast<unsigned>(number));
   return 0;

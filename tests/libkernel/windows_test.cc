@@ -339,5 +339,44 @@ TEST_F(Network, CarriesDatagramsOfManyTasks) {
   for (auto& thread : threads) thread.join();
 }
 
+using Terminal = BootedKernel;
+
+TEST_F(Terminal, EchoesAndGivesWholeLines) {
+  std::mutex mutex;
+  std::condition_variable printed;
+  std::string text;
+  struct Sink {
+    std::mutex& mutex;
+    std::condition_variable& printed;
+    std::string& text;
+  } sink{mutex, printed, text};
+  char error[256];
+  const int console = sandstone_kernel_add_console(
+      kernel().get(),
+      [](void* context, const void* data, size_t size) {
+        auto& to = *static_cast<Sink*>(context);
+        const std::lock_guard lock(to.mutex);
+        to.text.append(static_cast<const char*>(data), size);
+        to.printed.notify_all();
+      },
+      &sink, error, sizeof error);
+  ASSERT_GE(console, 0) << error;
+  const auto wait_for = [&](const char* what) {
+    std::unique_lock lock(mutex);
+    return printed.wait_for(lock, std::chrono::seconds(30), [&] { return text.find(what) != std::string::npos; });
+  };
+  ASSERT_EQ(kernel().mount_basics(), 0);
+  const auto fd = must(SYS_open, "/dev/hvc0", O_RDWR | O_NOCTTY);
+  must(SYS_write, fd, "login: ", 7);
+  EXPECT_TRUE(wait_for("login: ")) << text;
+  ASSERT_EQ(sandstone_kernel_type(kernel().get(), console, "roox\x7ft\r", 7), 7);  // a line is edited, and ends with Enter
+  char line[16] = {};
+  EXPECT_EQ(must(SYS_read, fd, line, sizeof line), 5);
+  EXPECT_STREQ(line, "root\n");
+  EXPECT_TRUE(wait_for("t\r\n")) << text;  // the echo, with what took the x away
+  EXPECT_EQ(sandstone_kernel_type(kernel().get(), 31, "x", 1), -ENODEV);
+  must(SYS_close, fd);
+}
+
 }  // namespace
 }  // namespace sandstone
