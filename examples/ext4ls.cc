@@ -1,4 +1,5 @@
-// Lists a folder of an ext4 image, or copies a file out of it, with a real ext4 and without root, mount or loop device:
+// Lists a folder of an ext4 image, or copies a file out of it, with a real ext4 and without root, mount or
+// loop device:
 //
 //   ext4ls IMAGE [/FOLDER]           one line an entry: mode, owner, size, name
 //   ext4ls IMAGE /FILE OUT           copies the file ("-": to standard output)

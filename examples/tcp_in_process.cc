@@ -1,4 +1,5 @@
-// A TCP server and its client on the loopback of a Linux that runs inside this process: no socket of the host's is made.
+// A TCP server and its client on the loopback of a Linux that runs inside this process: no socket of the
+// host's is made.
 #include <arpa/inet.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -21,7 +22,8 @@ int64_t call(sandstone_task* task, int64_t number, Words... words) {
   const uint64_t all[6] = {(uint64_t)words...};
   const int64_t result = sandstone_call(task, number, all[0], all[1], all[2], all[3], all[4], all[5]);
   if (result < 0) {
-    std::fprintf(stderr, "call %ld: %s\n", static_cast<long>(number), std::strerror(static_cast<int>(-result)));
+    std::fprintf(stderr, "call %ld: %s\n", static_cast<long>(number),
+                 std::strerror(static_cast<int>(-result)));
     std::exit(1);
   }
   return result;

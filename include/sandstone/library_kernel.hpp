@@ -20,7 +20,8 @@
 
 namespace sandstone {
 
-// A task of a kernel's. What a KernelTask owns it lets go of when it ends; the task itself lives on until it exits.
+// A task of a kernel's. What a KernelTask owns it lets go of when it ends; the task itself lives on until it
+// exits.
 class KernelTask {
  public:
   KernelTask() = default;

@@ -39,8 +39,12 @@ Folder::Folder(std::unique_ptr<fs::FuseServer> server, const std::string& tag) :
   std::copy(tag.begin(), tag.end(), config_.tag.begin());
 }
 
-uint32_t Folder::id() const { return VIRTIO_ID_FS; }
-std::span<const uint16_t> Folder::queue_sizes() const { return kQueues; }
+uint32_t Folder::id() const {
+  return VIRTIO_ID_FS;
+}
+std::span<const uint16_t> Folder::queue_sizes() const {
+  return kQueues;
+}
 
 void Folder::read_config(uint32_t offset, std::span<std::byte> out) const {
   copy_config(std::as_bytes(std::span(&config_, 1)), offset, out);
@@ -52,6 +56,8 @@ bool Folder::process(unsigned /*index*/, Virtqueue& queue) {
   });
 }
 
-void Folder::reset() { server_->reset(); }
+void Folder::reset() {
+  server_->reset();
+}
 
 }  // namespace sandstone::devices

@@ -25,8 +25,6 @@
 #include "devices/rng.h"
 #include "libkernel/kernel.h"
 
-using sandstone::Error;
-using sandstone::Result;
 using sandstone::libkernel::Kernel;
 
 struct sandstone_task {
@@ -57,10 +55,12 @@ void say(char* error, size_t size, const std::string& line) {
   error[length] = '\0';
 }
 
-uint64_t word(const void* pointer) { return reinterpret_cast<uint64_t>(pointer); }
+uint64_t word(const void* pointer) {
+  return reinterpret_cast<uint64_t>(pointer);
+}
 
-int64_t call(sandstone_task* task, int64_t number, uint64_t a = 0, uint64_t b = 0, uint64_t c = 0, uint64_t d = 0,
-             uint64_t e = 0) {
+int64_t call(sandstone_task* task, int64_t number, uint64_t a = 0, uint64_t b = 0, uint64_t c = 0,
+             uint64_t d = 0, uint64_t e = 0) {
   return sandstone_call(task, number, a, b, c, d, e, 0);
 }
 
@@ -80,7 +80,8 @@ int bind(sandstone_kernel* kernel, int32_t pid, sandstone_task** task) {
   return 0;
 }
 
-int add(sandstone_kernel* kernel, std::unique_ptr<sandstone::devices::Device> device, char* error, size_t error_size) {
+int add(sandstone_kernel* kernel, std::unique_ptr<sandstone::devices::Device> device, char* error,
+        size_t error_size) {
   auto number = kernel->kernel->add_device(std::move(device));
   if (!number) {
     say(error, error_size, number.error().line());
@@ -89,7 +90,8 @@ int add(sandstone_kernel* kernel, std::unique_ptr<sandstone::devices::Device> de
   const int64_t added = call(kernel->service, LIB_CALL_DEVICE_ADD, *number);
   if (added < 0) {
     kernel->kernel->remove_device(*number);
-    say(error, error_size, fmt::format("the kernel did not take the device: {}", std::strerror(static_cast<int>(-added))));
+    say(error, error_size,
+        fmt::format("the kernel did not take the device: {}", std::strerror(static_cast<int>(-added))));
     return static_cast<int>(added);
   }
   return static_cast<int>(*number);
@@ -108,7 +110,8 @@ std::string disk_name(sandstone_task* task, int number) {
   std::string name;
   const auto first_entry = [&](const std::string& folder, std::string_view prefix) {
     std::string found;
-    const int64_t fd = call(task, SYS_openat, static_cast<uint64_t>(mount), word(folder.c_str()), O_RDONLY | O_DIRECTORY);
+    const int64_t fd =
+        call(task, SYS_openat, static_cast<uint64_t>(mount), word(folder.c_str()), O_RDONLY | O_DIRECTORY);
     alignas(8) char entries[2048];
     int64_t got = 0;
     while (fd >= 0 && found.empty() &&
@@ -200,7 +203,9 @@ size_t sandstone_kernel_console(sandstone_kernel* kernel, char* text, size_t siz
   return all.size();
 }
 
-sandstone_task* sandstone_kernel_first_task(sandstone_kernel* kernel) { return kernel->first; }
+sandstone_task* sandstone_kernel_first_task(sandstone_kernel* kernel) {
+  return kernel->first;
+}
 
 int sandstone_task_clone(sandstone_task* parent, uint64_t flags, int32_t pid, sandstone_task** task) {
   *task = nullptr;
@@ -215,7 +220,9 @@ int sandstone_task_adopt(sandstone_kernel* kernel, int32_t pid, sandstone_task**
   return bind(kernel, pid, task);
 }
 
-int32_t sandstone_task_pid(const sandstone_task* task) { return task->pid; }
+int32_t sandstone_task_pid(const sandstone_task* task) {
+  return task->pid;
+}
 
 int sandstone_kernel_share(sandstone_kernel* kernel, char* error, size_t error_size) {
   auto shared = kernel->kernel->share();
@@ -242,8 +249,8 @@ int sandstone_task_give(sandstone_task* task, int32_t tid) {
   return 0;
 }
 
-int64_t sandstone_call(sandstone_task* task, int64_t number, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e,
-                       uint64_t f) {
+int64_t sandstone_call(sandstone_task* task, int64_t number, uint64_t a, uint64_t b, uint64_t c, uint64_t d,
+                       uint64_t e, uint64_t f) {
   lib_carrier* carrier = task->carrier;
   const int64_t result = task->header->enter(carrier, static_cast<lib_u64>(number), a, b, c, d, e, f);
   if (__builtin_expect(carrier->status != LIB_RETURNED, 0)) {
@@ -256,7 +263,8 @@ int64_t sandstone_call(sandstone_task* task, int64_t number, uint64_t a, uint64_
 int sandstone_task_memory(sandstone_task* task, int32_t pid) {
   if (pid < 0) return -EINVAL;
   task->carrier->memory = pid;
-  // The task may be the last that was inside, whose next call takes the short way in. Not so with an old generation.
+  // The task may be the last that was inside, whose next call takes the short way in. Not so with an old
+  // generation.
   task->carrier->vmalloc_generation = ~uint64_t{0};
   return 0;
 }
@@ -314,8 +322,8 @@ int sandstone_kernel_add_disk(sandstone_kernel* kernel, const char* path, unsign
   return add(kernel, std::make_unique<sandstone::devices::Block>(std::move(*store)), error, error_size);
 }
 
-int sandstone_kernel_add_folder(sandstone_kernel* kernel, const char* path, const char* tag, unsigned flags, char* error,
-                                size_t error_size) {
+int sandstone_kernel_add_folder(sandstone_kernel* kernel, const char* path, const char* tag, unsigned flags,
+                                char* error, size_t error_size) {
   sandstone::devices::FolderOptions options;
   options.path = path;
   options.tag = tag;
@@ -329,12 +337,13 @@ int sandstone_kernel_add_folder(sandstone_kernel* kernel, const char* path, cons
 }
 
 int sandstone_kernel_add_network(sandstone_kernel* kernel, const uint8_t mac[6], uint16_t mtu,
-                                 void (*frame)(void* context, const void* data, size_t size), void* context, char* error,
-                                 size_t error_size) {
+                                 void (*frame)(void* context, const void* data, size_t size), void* context,
+                                 char* error, size_t error_size) {
   sandstone::devices::Net::Mac address{};
   std::copy_n(mac, address.size(), address.begin());
   auto device = std::make_unique<sandstone::devices::Net>(
-      address, mtu, [frame, context](std::span<const std::byte> data) { frame(context, data.data(), data.size()); });
+      address, mtu,
+      [frame, context](std::span<const std::byte> data) { frame(context, data.data(), data.size()); });
   sandstone::devices::Net* net = device.get();
   const int number = add(kernel, std::move(device), error, error_size);
   const std::lock_guard lock(kernel->mutex);
@@ -353,12 +362,14 @@ int sandstone_kernel_add_random(sandstone_kernel* kernel, char* error, size_t er
   return add(kernel, std::make_unique<sandstone::devices::Rng>(), error, error_size);
 }
 
-int sandstone_kernel_add_console(sandstone_kernel* kernel, void (*output)(void* context, const void* data, size_t size),
-                                 void* context, char* error, size_t error_size) {
-  auto device = std::make_unique<sandstone::devices::Console>([output, context](std::span<const std::byte> data) {
-    output(context, data.data(), data.size());
-    return data.size();
-  });
+int sandstone_kernel_add_console(sandstone_kernel* kernel,
+                                 void (*output)(void* context, const void* data, size_t size), void* context,
+                                 char* error, size_t error_size) {
+  auto device =
+      std::make_unique<sandstone::devices::Console>([output, context](std::span<const std::byte> data) {
+        output(context, data.data(), data.size());
+        return data.size();
+      });
   sandstone::devices::Console* console = device.get();
   const int number = add(kernel, std::move(device), error, error_size);
   const std::lock_guard lock(kernel->mutex);
@@ -369,7 +380,8 @@ int sandstone_kernel_add_console(sandstone_kernel* kernel, void (*output)(void* 
 int64_t sandstone_kernel_type(sandstone_kernel* kernel, int number, const void* data, size_t size) {
   const std::lock_guard lock(kernel->mutex);
   for (const auto& [known, console] : kernel->consoles)
-    if (known == number) return static_cast<int64_t>(console->input({static_cast<const std::byte*>(data), size}));
+    if (known == number)
+      return static_cast<int64_t>(console->input({static_cast<const std::byte*>(data), size}));
   return -ENODEV;
 }
 
@@ -399,7 +411,8 @@ int sandstone_kernel_mount_basics(sandstone_kernel* kernel) {
       {"tmpfs", "/tmp", "mode=1777", MS_NOSUID | MS_NODEV},
   };
   for (const Basic& basic : basics) {
-    const int result = mount_at(kernel->service, basic.type, basic.target, basic.type, basic.flags, basic.data);
+    const int result =
+        mount_at(kernel->service, basic.type, basic.target, basic.type, basic.flags, basic.data);
     if (result < 0 && result != -EBUSY) return result;
   }
   return 0;
@@ -423,9 +436,9 @@ int sandstone_kernel_statistics(sandstone_kernel* kernel, sandstone_statistics* 
   lib_statistics from{};
   const int64_t result = call(kernel->service, LIB_CALL_STATISTICS, word(&from));
   if (result < 0) return static_cast<int>(result);
-  *statistics = {from.tasks,         from.runnable,         from.memory_total, from.memory_free,     from.memory_cached,
-                 from.memory_slab,   from.context_switches, from.interrupts,   from.up_nanoseconds,  from.deaths,
-                 from.deaths_with_cpu};
+  *statistics = {from.tasks,          from.runnable,    from.memory_total,     from.memory_free,
+                 from.memory_cached,  from.memory_slab, from.context_switches, from.interrupts,
+                 from.up_nanoseconds, from.deaths,      from.deaths_with_cpu};
   return 0;
 }
 

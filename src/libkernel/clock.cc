@@ -42,12 +42,14 @@ void set_clock(lib_boot& boot, const ClockReading& earlier) {
   ClockReading now = read_clock();
   boot.real_offset = static_cast<int64_t>(nanoseconds(CLOCK_REALTIME) - nanoseconds(CLOCK_MONOTONIC));
   if (!counter_is_constant()) return;
-  // A millisecond apart: the error of some ten nanoseconds is then ten millionths, which the kernel corrects later.
+  // A millisecond apart: the error of some ten nanoseconds is then ten millionths, which the kernel corrects
+  // later.
   while (now.nanoseconds - earlier.nanoseconds < 1'000'000) now = read_clock();
   boot.tsc_base = now.ticks;
   boot.tsc_nanoseconds = now.nanoseconds;
-  boot.tsc_multiplier = static_cast<uint64_t>((static_cast<unsigned __int128>(now.nanoseconds - earlier.nanoseconds) << 32) /
-                                              (now.ticks - earlier.ticks));
+  boot.tsc_multiplier =
+      static_cast<uint64_t>((static_cast<unsigned __int128>(now.nanoseconds - earlier.nanoseconds) << 32) /
+                            (now.ticks - earlier.ticks));
 }
 
 }  // namespace sandstone::libkernel

@@ -12,8 +12,8 @@ struct ClockReading {
 };
 ClockReading read_clock();
 
-// Fills in the clock's part of `boot` from `earlier` and a reading made now; leaves the multiplier 0, so that the
-// kernel asks the host each time, where the counter does not tick at one rate.
+// Fills in the clock's part of `boot` from `earlier` and a reading made now; leaves the multiplier 0, so that
+// the kernel asks the host each time, where the counter does not tick at one rate.
 void set_clock(lib_boot& boot, const ClockReading& earlier);
 
 }  // namespace sandstone::libkernel

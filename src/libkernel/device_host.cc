@@ -21,7 +21,8 @@ DeviceHost::DeviceHost(const devices::GuestMemory& memory, lib_device_window& wi
     : window_(window),
       device_(std::move(device)),
       raise_(std::move(raise)),
-      transport_(memory, *device_, {.interrupt = [this] { interrupt(); }, .kick = [this] { wake(); }, .broken = {}}) {
+      transport_(memory, *device_,
+                 {.interrupt = [this] { interrupt(); }, .kick = [this] { wake(); }, .broken = {}}) {
   window_ = {};
   thread_ = quiet_thread([this] { run(); });
   shared_word(window_.present) = 1;
@@ -40,7 +41,8 @@ void DeviceHost::wake() {
   futex_wake(window_.request);
 }
 
-// The status goes to where the kernel takes it without asking us: an access for each interrupt would double its cost.
+// The status goes to where the kernel takes it without asking us: an access for each interrupt would double
+// its cost.
 void DeviceHost::interrupt() {
   const uint32_t status = transport_.interrupt_status();
   transport_.write(interrupt_ack, status, 4);

@@ -1,4 +1,5 @@
-// DeviceHost: the outer side of a device's window. A thread carries the kernel's accesses and doorbells to the device.
+// DeviceHost: the outer side of a device's window. A thread carries the kernel's accesses and doorbells to
+// the device.
 #pragma once
 
 #include <lib_abi.h>
@@ -17,10 +18,10 @@ namespace sandstone::libkernel {
 class DeviceHost {
  public:
   // Serves `device` at `window` until destroyed; `raise` raises the device's interrupt, from any thread.
-  // The kernel that writes into the window is not trusted: all that it says is an offset and a value for the transport,
-  // which checks them.
-  DeviceHost(const devices::GuestMemory& memory, lib_device_window& window, std::unique_ptr<devices::Device> device,
-             std::function<void()> raise);
+  // The kernel that writes into the window is not trusted: all that it says is an offset and a value for the
+  // transport, which checks them.
+  DeviceHost(const devices::GuestMemory& memory, lib_device_window& window,
+             std::unique_ptr<devices::Device> device, std::function<void()> raise);
   DeviceHost(const DeviceHost&) = delete;
   DeviceHost& operator=(const DeviceHost&) = delete;
   ~DeviceHost();

@@ -9,7 +9,8 @@
 namespace sandstone::libkernel {
 namespace {
 
-// As the kernel has it: sigaction(3) would put the C library's restorer in, and the undertaker has no C library.
+// As the kernel has it: sigaction(3) would put the C library's restorer in, and the undertaker has no C
+// library.
 struct Action {
   lib_u64 handler, flags, restorer, mask;
 };
@@ -23,8 +24,8 @@ void answer(const lib_header& header, int number, lib_old_handler& old) {
   Action before{};
   swap_action(number, nullptr, &before);
   old = {before.handler, before.flags};
-  // Nested faults are possible. On the kernel's stack, unless the old handler relies on a stack of its own: only there can
-  // the undertaker go on with it.
+  // Nested faults are possible. On the kernel's stack, unless the old handler relies on a stack of its own:
+  // only there can the undertaker go on with it.
   const Action action{reinterpret_cast<lib_u64>(header.on_fault),
                       SA_SIGINFO | SA_NODEFER | sa_restorer | (before.flags & SA_ONSTACK),
                       reinterpret_cast<lib_u64>(header.restorer), 0};
@@ -46,7 +47,7 @@ void leave_faults(const lib_header& header) {
     const lib_old_handler& old = number == SIGBUS ? header.shared->old_bus : header.shared->old_segv;
     struct sigaction before{};
     before.sa_flags = static_cast<int>(old.flags & ~sa_restorer);
-    before.sa_handler = reinterpret_cast<void (*)(int)>(old.handler);
+    before.sa_handler = reinterpret_cast<void (*)(int)>(old.handler);  // NOLINT: as the kernel has it
     ::sigaction(number, &before, nullptr);
   }
 }

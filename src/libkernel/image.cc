@@ -17,7 +17,9 @@ namespace {
 
 constexpr uint64_t page = 4096;
 
-void* pointer(uint64_t address) { return reinterpret_cast<void*>(address); }
+void* pointer(uint64_t address) {
+  return reinterpret_cast<void*>(address);  // NOLINT: the addresses are fixed numbers
+}
 
 Error bad_image(const std::string& path, std::string what) {
   return {path, std::move(what), "build it with ./dev build kernel"};
@@ -42,8 +44,9 @@ Result<void> reserve(uint64_t address, uint64_t size, int protection, int flags,
   if (at == pointer(address)) return {};
   const int err = errno;
   if (at != MAP_FAILED) ::munmap(at, size);
-  return system_error("library kernel", fmt::format("cannot map {} MiB at {:#x}", size >> 20, address), err,
-                      "one library kernel at a time fits into a process; is a limit on address space set (ulimit -v)?");
+  return system_error(
+      "library kernel", fmt::format("cannot map {} MiB at {:#x}", size >> 20, address), err,
+      "one library kernel at a time fits into a process; is a limit on address space set (ulimit -v)?");
 }
 
 Result<void> copy_segments(const std::string& path, int fd, uint64_t memory) {
@@ -68,7 +71,9 @@ Result<void> copy_segments(const std::string& path, int fd, uint64_t memory) {
 }  // namespace
 
 Image::Image(Fd memfd, uint64_t size)
-    : memfd_(std::move(memfd)), size_(size), header_(static_cast<lib_header*>(pointer(LIB_BASE + LIB_IMAGE_OFFSET))) {}
+    : memfd_(std::move(memfd)),
+      size_(size),
+      header_(static_cast<lib_header*>(pointer(LIB_BASE + LIB_IMAGE_OFFSET))) {}
 
 Image::Image(Image&& other) noexcept
     : memfd_(std::move(other.memfd_)), size_(std::exchange(other.size_, 0)), header_(other.header_) {}
@@ -79,7 +84,9 @@ Image::~Image() {
   ::munmap(pointer(LIB_VMALLOC), LIB_VMALLOC_SIZE);
 }
 
-std::byte* Image::memory() const { return static_cast<std::byte*>(pointer(LIB_BASE)); }
+std::byte* Image::memory() const {
+  return static_cast<std::byte*>(pointer(LIB_BASE));
+}
 
 Result<Image> Image::load(const std::string& path, uint64_t memory) {
   const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
@@ -88,14 +95,16 @@ Result<Image> Image::load(const std::string& path, uint64_t memory) {
   if (!memfd.valid()) return system_error("library kernel", "memfd_create", errno);
   if (::ftruncate(memfd.get(), static_cast<off_t>(memory)) != 0)
     return system_error("library kernel", "ftruncate", errno);
-  // Who can open it (through /proc, or inherited) and cut it off would end every process that has it mapped, by SIGBUS.
+  // Who can open it (through /proc, or inherited) and cut it off would end every process that has it mapped,
+  // by SIGBUS.
   if (::fcntl(memfd.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
     return system_error("library kernel", "cannot seal the memory file", errno);
 
   if (auto mapped = reserve(LIB_BASE, memory, PROT_READ | PROT_WRITE, MAP_SHARED, memfd.get()); !mapped)
     return mapped.error();
   Image image(std::move(memfd), memory);  // from here on it unmaps what is there
-  if (auto mapped = reserve(LIB_VMALLOC, LIB_VMALLOC_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1); !mapped)
+  if (auto mapped = reserve(LIB_VMALLOC, LIB_VMALLOC_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+      !mapped)
     return mapped.error();
   if (auto copied = copy_segments(path, file.get(), memory); !copied) return copied.error();
 
@@ -110,8 +119,10 @@ Result<Image> Image::load(const std::string& path, uint64_t memory) {
 }
 
 Result<void> Image::map(int fd, uint64_t memory, uint64_t text_start, uint64_t text_end) {
-  if (auto mapped = reserve(LIB_BASE, memory, PROT_READ | PROT_WRITE, MAP_SHARED, fd); !mapped) return mapped.error();
-  if (auto mapped = reserve(LIB_VMALLOC, LIB_VMALLOC_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1); !mapped)
+  if (auto mapped = reserve(LIB_BASE, memory, PROT_READ | PROT_WRITE, MAP_SHARED, fd); !mapped)
+    return mapped.error();
+  if (auto mapped = reserve(LIB_VMALLOC, LIB_VMALLOC_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+      !mapped)
     return mapped.error();
   if (::mprotect(pointer(text_start), text_end - text_start, PROT_READ | PROT_EXEC) != 0)
     return system_error("library kernel", "mprotect", errno);

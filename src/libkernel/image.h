@@ -1,4 +1,5 @@
-// The library kernel's image in this process: the memory file, mapped at its one address, with the image in it.
+// The library kernel's image in this process: the memory file, mapped at its one address, with the image in
+// it.
 #pragma once
 
 #include <lib_abi.h>
@@ -12,8 +13,8 @@ namespace sandstone::libkernel {
 
 class Image {
  public:
-  // Maps `memory` bytes (a multiple of the page size) and copies the image file `path` into them. Fails if something of
-  // this process is in the way, as there can be one at a time.
+  // Maps `memory` bytes (a multiple of the page size) and copies the image file `path` into them. Fails if
+  // something of this process is in the way, as there can be one at a time.
   static Result<Image> load(const std::string& path, uint64_t memory);
 
   Image(Image&& other) noexcept;

@@ -8,8 +8,8 @@
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
-#include <sys/single_threaded.h>
 #include <sys/rseq.h>
+#include <sys/single_threaded.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -57,11 +57,13 @@ Result<std::unique_ptr<Kernel>> Kernel::boot(const BootOptions& options,
     return Error{"memory", fmt::format("{} bytes cannot be the library kernel's memory", options.memory),
                  fmt::format("whole pages, {} MiB to {} GiB", least_memory >> 20, LIB_MAX_MEMORY >> 30)};
   if (options.command_line.size() >= sizeof(lib_boot::command_line))
-    return Error{"command line", "is too long", fmt::format("at most {} bytes", sizeof(lib_boot::command_line) - 1)};
+    return Error{"command line", "is too long",
+                 fmt::format("at most {} bytes", sizeof(lib_boot::command_line) - 1)};
   if (devices.size() > LIB_MAX_DEVICES)
     return Error{"devices", "too many", fmt::format("at most {}", LIB_MAX_DEVICES)};
   if (in_use.exchange(true))
-    return Error{"library kernel", "this process has one already", "halt it first; others need a process of their own"};
+    return Error{"library kernel", "this process has one already",
+                 "halt it first; others need a process of their own"};
 
   const ClockReading before = read_clock();
   auto image = Image::load(image_path(options.image), options.memory);
@@ -89,8 +91,9 @@ Result<void> Kernel::start(const BootOptions& options) {
   log_write_ = std::move(pipe->write);
   boot.log_fd = log_write_.get();
   sink_ = options.log;
-  // A process that has not asked for it is left out of the barrier that makes unlocking cheap. In one with threads the
-  // host waits some ten milliseconds there: unlocking is dear so long, and the kernel boots meanwhile.
+  // A process that has not asked for it is left out of the barrier that makes unlocking cheap. In one with
+  // threads the host waits some ten milliseconds there: unlocking is dear so long, and the kernel boots
+  // meanwhile.
   uint32_t& strong_fence = header().shared->strong_fence;
   const auto register_process = [&strong_fence] {
     const bool done = sys::call(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0) == 0;
@@ -117,8 +120,12 @@ Result<void> Kernel::start(const BootOptions& options) {
   return Error{"library kernel", "did not boot", "it says: " + all.substr(begin, end - begin)};
 }
 
-bool Kernel::running() const { return state() == LIB_READY; }
-uint32_t Kernel::state() const { return shared_word(image_.header().shared->state); }
+bool Kernel::running() const {
+  return state() == LIB_READY;
+}
+uint32_t Kernel::state() const {
+  return shared_word(image_.header().shared->state);
+}
 
 Kernel::~Kernel() {
   if (thread_.joinable()) {
@@ -150,7 +157,8 @@ lib_carrier* Kernel::take_carrier() {
   for (uint32_t i = 0; i < LIB_MAX_CARRIERS; ++i) {
     lib_carrier& carrier = carriers[i];
     uint32_t free = 0;
-    if (shared_word(carrier.used) != 0 || !shared_word(carrier.used).compare_exchange_strong(free, 1)) continue;
+    if (shared_word(carrier.used) != 0 || !shared_word(carrier.used).compare_exchange_strong(free, 1))
+      continue;
     carrier.id = i + 1;
     carrier.memory = LIB_MEMORY_OWN;
     carrier.vmalloc_generation = ~uint64_t{0};
@@ -175,7 +183,8 @@ Result<void> Kernel::share() {
   undertaker_ = ::fork();
   if (undertaker_ < 0) return system_error("library kernel", "fork", errno);
   if (undertaker_ == 0) {
-    // Only what the image holds is left of this process soon: no libc, and no descriptor that would keep a pipe open.
+    // Only what the image holds is left of this process soon: no libc, and no descriptor that would keep a
+    // pipe open.
     const int log = header().boot->log_fd;
     sys::call(SYS_close_range, 0, log - 1, 0);
     sys::call(SYS_close_range, log + 1, ~0U, 0);
@@ -185,7 +194,8 @@ Result<void> Kernel::share() {
     carrier->tid = carrier->pid;
 #ifdef RSEQ_SIG
     // The host kernel writes into it at every preemption, and ends a process that has unmapped it.
-    sys::call(SYS_rseq, static_cast<long>(reinterpret_cast<uintptr_t>(__builtin_thread_pointer()) + __rseq_offset), 32,
+    sys::call(SYS_rseq,
+              static_cast<long>(reinterpret_cast<uintptr_t>(__builtin_thread_pointer()) + __rseq_offset), 32,
               1 /* RSEQ_FLAG_UNREGISTER */, RSEQ_SIG);
 #endif
     header().undertake(carrier);
@@ -204,7 +214,8 @@ int Kernel::give(lib_carrier& carrier, pid_t tid) {
   for (int tries = 0; tries < 200; ++tries) {
     shared_word(watch) = LIB_WATCH_WANTED;
     ::kill(static_cast<pid_t>(undertaker), SIGUSR1);
-    while (shared_word(watch) == LIB_WATCH_WANTED && state() < LIB_HALTED) futex_wait(watch, LIB_WATCH_WANTED, 100);
+    while (shared_word(watch) == LIB_WATCH_WANTED && state() < LIB_HALTED)
+      futex_wait(watch, LIB_WATCH_WANTED, 100);
     // Not REFUSED is done: the undertaker may have buried it meanwhile.
     if (shared_word(watch) != LIB_WATCH_REFUSED) return state() < LIB_HALTED ? 0 : -EIO;
     ::usleep(10'000);
@@ -214,11 +225,15 @@ int Kernel::give(lib_carrier& carrier, pid_t tid) {
 
 void Kernel::join() {
   ::prctl(PR_SET_PTRACER, shared_word(header().shared->undertaker));
-  if (sys::call(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0) < 0) header().shared->strong_fence = 1;
+  if (sys::call(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0) < 0)
+    header().shared->strong_fence = 1;
   thread_.detach();
   log_thread_.detach();
   undertaker_ = -1;
-  for (auto& device : devices_) static_cast<void>(device.release());
+  // Their threads are the parent's: destroyed here they would be waited for, for ever.
+  for (auto& device : devices_) {
+    [[maybe_unused]] const DeviceHost* parents = device.release();
+  }
 }
 
 void Kernel::attach(unsigned number, std::unique_ptr<devices::Device> device) {
@@ -252,6 +267,7 @@ void Kernel::read_log() {
     {
       // Read and kept in one step, so that what is not in the pipe is in the text: log() relies on it.
       const std::lock_guard lock(log_mutex_);
+      // NOLINTNEXTLINE: it does not block, as poll() has said
       const ssize_t got = ready.revents != 0 ? ::read(log_read_.get(), part, sizeof part) : -1;
       if (got < 0 && errno == EINTR) continue;
       if (got <= 0) return;
@@ -269,7 +285,8 @@ std::string Kernel::log() const {
     {
       const std::lock_guard lock(log_mutex_);
       int waiting = 0;
-      if (tries == 1000 || ::ioctl(log_read_.get(), FIONREAD, &waiting) != 0 || waiting == 0) return log_text_;
+      if (tries == 1000 || ::ioctl(log_read_.get(), FIONREAD, &waiting) != 0 || waiting == 0)
+        return log_text_;
     }
     ::usleep(1000);
   }

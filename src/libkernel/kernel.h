@@ -20,7 +20,7 @@
 namespace sandstone::libkernel {
 
 struct BootOptions {
-  std::string image;         // path of the image; empty: the one that was built or installed with this program
+  std::string image;  // path of the image; empty: the one that was built or installed with this program
   uint64_t memory = 256 << 20;
   std::string command_line;  // of the kernel, such as "quiet"
   // The kernel's console, called from a thread of its own; empty: nowhere.
@@ -44,13 +44,15 @@ class Kernel {
   lib_carrier* take_carrier();
   void return_carrier(lib_carrier* carrier);
 
-  // The outer side of a device; the kernel's side is LIB_CALL_DEVICE_ADD and _REMOVE. The number, or none free.
+  // The outer side of a device; the kernel's side is LIB_CALL_DEVICE_ADD and _REMOVE. The number, or none
+  // free.
   Result<unsigned> add_device(std::unique_ptr<devices::Device> device);
   void remove_device(unsigned number);
 
   // Starts the undertaker, so that children of this process may make calls too (join()). Once is enough.
   Result<void> share();
-  // The thread `tid` of a child makes `carrier`'s calls from now on, and the undertaker looks after its task. 0 or -errno.
+  // The thread `tid` of a child makes `carrier`'s calls from now on, and the undertaker looks after its task.
+  // 0 or -errno.
   int give(lib_carrier& carrier, pid_t tid);
   // In a child: lets the undertaker trace it, and forgets what is the parent's alone, without touching it.
   void join();

@@ -1,5 +1,5 @@
-// A thread that takes none of the program's signals but those of its own faults: kernel code may run on it, and who blocks a
-// fault dies of it.
+// A thread that takes none of the program's signals but those of its own faults: kernel code may run on it,
+// and who blocks a fault dies of it.
 #pragma once
 
 #include <pthread.h>

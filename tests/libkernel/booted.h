@@ -3,11 +3,11 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <sandstone/library_kernel.hpp>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include <sandstone/library_kernel.hpp>
 
 #include <cstring>
 #include <string>

@@ -37,7 +37,8 @@ TEST_F(Calls, BadPointersGiveEfault) {
 
 TEST_F(Calls, AHalfReadableBufferIsHalfWritten) {
   const size_t page = 4096;
-  auto* two = static_cast<char*>(::mmap(nullptr, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  auto* two = static_cast<char*>(
+      ::mmap(nullptr, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
   ASSERT_NE(two, MAP_FAILED);
   std::memset(two, 'x', 2 * page);
   ASSERT_EQ(::munmap(two + page, page), 0);
@@ -56,7 +57,8 @@ TEST_F(Calls, AHalfReadableBufferIsHalfWritten) {
 // Another thread unmaps and maps the page while the kernel copies: EFAULT or success, never a crash.
 TEST_F(Calls, MemoryThatComesAndGoes) {
   const size_t size = 1 << 16;
-  auto* area = static_cast<char*>(::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  auto* area =
+      static_cast<char*>(::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
   const auto fd = must(SYS_open, "/file", O_CREAT | O_RDWR, 0644);
   std::vector<char> data(size, 'd');
   must(SYS_pwrite64, fd, data.data(), size, 0);
@@ -90,8 +92,8 @@ TEST_F(Calls, FilesKeepWhatIsWritten) {
   EXPECT_EQ(must(SYS_write, fd, data.data(), data.size()), static_cast<int64_t>(data.size()));
   std::vector<char> back(data.size());
   for (const size_t offset : {size_t{0}, size_t{1}, size_t{4095}, size_t{77'777}}) {
-    for (const size_t size : {size_t{1}, size_t{3}, size_t{7}, size_t{15}, size_t{16}, size_t{17}, size_t{31}, size_t{64},
-                              size_t{255}, size_t{256}, size_t{257}, size_t{5000}}) {
+    for (const size_t size : {size_t{1}, size_t{3}, size_t{7}, size_t{15}, size_t{16}, size_t{17}, size_t{31},
+                              size_t{64}, size_t{255}, size_t{256}, size_t{257}, size_t{5000}}) {
       std::fill(back.begin(), back.end(), '?');
       ASSERT_EQ(must(SYS_pread64, fd, back.data(), size, offset), static_cast<int64_t>(size));
       EXPECT_EQ(std::memcmp(back.data(), data.data() + offset, size), 0) << offset << " " << size;

@@ -1,4 +1,5 @@
-// Several processes on one kernel: they work side by side, and one that is killed at any moment takes nobody with it.
+// Several processes on one kernel: they work side by side, and one that is killed at any moment takes nobody
+// with it.
 #include <poll.h>
 #include <sched.h>
 #include <sys/prctl.h>

@@ -363,13 +363,15 @@ TEST_F(Terminal, EchoesAndGivesWholeLines) {
   ASSERT_GE(console, 0) << error;
   const auto wait_for = [&](const char* what) {
     std::unique_lock lock(mutex);
-    return printed.wait_for(lock, std::chrono::seconds(30), [&] { return text.find(what) != std::string::npos; });
+    return printed.wait_for(lock, std::chrono::seconds(30),
+                            [&] { return text.find(what) != std::string::npos; });
   };
   ASSERT_EQ(kernel().mount_basics(), 0);
   const auto fd = must(SYS_open, "/dev/hvc0", O_RDWR | O_NOCTTY);
   must(SYS_write, fd, "login: ", 7);
   EXPECT_TRUE(wait_for("login: ")) << text;
-  ASSERT_EQ(sandstone_kernel_type(kernel().get(), console, "roox\x7ft\r", 7), 7);  // a line is edited, and ends with Enter
+  ASSERT_EQ(sandstone_kernel_type(kernel().get(), console, "roox\x7ft\r", 7),
+            7);  // a line is edited, and ends with Enter
   char line[16] = {};
   EXPECT_EQ(must(SYS_read, fd, line, sizeof line), 5);
   EXPECT_STREQ(line, "root\n");
