@@ -22,6 +22,14 @@ class BootedKernel : public ::testing::Test {
     kernel_ = std::make_unique<LibraryKernel>(std::move(*booted));
   }
 
+  // What the kernel finds wrong with itself, above all with its own checks on (linux/config.debug).
+  void TearDown() override {
+    if (!kernel_ || kernel_->get() == nullptr) return;
+    const std::string console = kernel_->console();
+    EXPECT_EQ(console.find("WARNING: "), std::string::npos) << console;
+    EXPECT_EQ(console.find("BUG: "), std::string::npos) << console;
+  }
+
   LibraryKernel& kernel() { return *kernel_; }
   KernelTask& task() { return kernel_->first_task(); }
 
@@ -43,7 +51,7 @@ class BootedKernel : public ::testing::Test {
     return std::move(*made);
   }
 
-  LibraryKernel::Options options_;
+  LibraryKernel::Options options_{.command_line = "loglevel=5"};  // warnings, too
   std::unique_ptr<LibraryKernel> kernel_;
 };
 

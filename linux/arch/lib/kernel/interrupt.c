@@ -41,6 +41,7 @@ void lib_run_interrupts(void)
 	if (lib_shared.carrier && in_hardirq())
 		return; /* nested opening: the outer loop looks again */
 	raw_local_irq_disable();
+	trace_hardirqs_off(); /* for lockdep, whom nobody else tells */
 	while ((pending = lib_swap64(&lib_pending, 0))) {
 		old = set_irq_regs(user ? &in_user : &in_kernel);
 		irq_enter();
@@ -56,6 +57,7 @@ void lib_run_interrupts(void)
 		irq_exit();
 		set_irq_regs(old);
 	}
+	trace_hardirqs_on();
 	lib_irqs_off = 0;
 }
 

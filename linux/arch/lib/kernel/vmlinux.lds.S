@@ -52,6 +52,11 @@ SECTIONS
 	.data.start : AT(ADDR(.data.start) - LOAD_OFFSET) { QUAD(0) } :data
 	RO_DATA(PAGE_SIZE)
 	RW_DATA(L1_CACHE_BYTES, PAGE_SIZE, THREAD_SIZE)
+	/* Data with addresses in it, which -fPIE keeps apart. */
+	.data.rel : AT(ADDR(.data.rel) - LOAD_OFFSET) {
+		*(.data.rel .data.rel.local .data.rel.local.* .data.rel.*)
+		*(.got .got.plt)
+	}
 	_edata = .;
 	. = ALIGN(PAGE_SIZE);
 	__init_begin = .;
