@@ -126,7 +126,8 @@ int sandstone_task_signal(sandstone_task *task, sandstone_signal *signal); /* 1:
 int sandstone_task_exit(sandstone_task *task, int status);
 void sandstone_task_release(sandstone_task *task); /* only lets go of it: it stays, and can be adopted. NULL is allowed */
 
-/* --- Devices. Each gives its number, 0 to 31. The kernel finds it at once. --- */
+/* --- Devices. Each gives its number, 0 to 31. The kernel finds it at once. A `context` is used until the device is
+ * removed or the kernel halted. --- */
 
 #define SANDSTONE_DISK_READ_ONLY 1U
 #define SANDSTONE_DISK_PERSIST 2U /* changes go to the image; otherwise they are this kernel's alone, and end with it */

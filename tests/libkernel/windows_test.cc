@@ -378,6 +378,8 @@ TEST_F(Terminal, EchoesAndGivesWholeLines) {
   EXPECT_TRUE(wait_for("t\r\n")) << text;  // the echo, with what took the x away
   EXPECT_EQ(sandstone_kernel_type(kernel().get(), 31, "x", 1), -ENODEV);
   must(SYS_close, fd);
+  // What it prints to ends before the kernel does.
+  EXPECT_EQ(sandstone_kernel_remove_device(kernel().get(), console), 0);
 }
 
 }  // namespace
