@@ -118,15 +118,4 @@ Result<Image> Image::load(const std::string& path, uint64_t memory) {
   return image;
 }
 
-Result<void> Image::map(int fd, uint64_t memory, uint64_t text_start, uint64_t text_end) {
-  if (auto mapped = reserve(LIB_BASE, memory, PROT_READ | PROT_WRITE, MAP_SHARED, fd); !mapped)
-    return mapped.error();
-  if (auto mapped = reserve(LIB_VMALLOC, LIB_VMALLOC_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
-      !mapped)
-    return mapped.error();
-  if (::mprotect(pointer(text_start), text_end - text_start, PROT_READ | PROT_EXEC) != 0)
-    return system_error("library kernel", "mprotect", errno);
-  return {};
-}
-
 }  // namespace sandstone::libkernel

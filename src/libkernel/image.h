@@ -24,10 +24,6 @@ class Image {
   [[nodiscard]] lib_header& header() const { return *header_; }
   [[nodiscard]] std::byte* memory() const;  // physical address 0
   [[nodiscard]] uint64_t memory_size() const { return size_; }
-  [[nodiscard]] int memory_fd() const { return memfd_.get(); }
-
-  // Maps the memory file `fd` where load() maps it, in a process that has inherited or been sent it.
-  static Result<void> map(int fd, uint64_t memory, uint64_t text_start, uint64_t text_end);
 
  private:
   Image(Fd memfd, uint64_t size);
