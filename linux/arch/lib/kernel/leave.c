@@ -114,7 +114,7 @@ int lib_leaving(struct pt_regs *regs)
 		flags = read_thread_flags();
 		if (flags & (_TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL | _TIF_INTERRUPTED | _TIF_RESTORE_SIGMASK) &&
 		    lib_shared.carrier->status != LIB_SIGNAL)
-			restart |= do_signals(regs);
+			restart = do_signals(regs); /* the last one counts: a handler that is due later is not lost */
 		else if (flags & _TIF_NOTIFY_RESUME)
 			leave_behind(regs);
 		else

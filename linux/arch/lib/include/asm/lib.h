@@ -92,9 +92,6 @@ void lib_on_fault(int number, void *info, void *context);
 void lib_restorer(void);
 void lib_map_vmalloc(struct lib_carrier *carrier);
 
-/* leave.c */
-bool lib_do_signals(struct pt_regs *regs);
-
 long lib_special_call(struct pt_regs *regs);
 long lib_device_add(unsigned int number);
 long lib_device_remove(unsigned int number);

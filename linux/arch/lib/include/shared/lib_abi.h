@@ -20,7 +20,6 @@
 #define LIB_DEVICE_ADDRESS(n) (0x100000000UL * 16 + (n) * LIB_DEVICE_SIZE)
 #define LIB_INTERRUPT_TIMER 0
 #define LIB_INTERRUPT_DEVICE(n) ((n) + 1)
-#define LIB_INTERRUPT_WORK 40 /* something was put into lib_shared.work */
 
 /* lib_shared.state */
 #define LIB_BOOTING 0
@@ -39,7 +38,7 @@
 #define LIB_CALL_CLONE (LIB_CALL_BASE + 0)      /* flags, wanted pid or 0 -> pid */
 #define LIB_CALL_DEVICE_ADD (LIB_CALL_BASE + 1) /* device number */
 #define LIB_CALL_DEVICE_REMOVE (LIB_CALL_BASE + 2)
-#define LIB_CALL_HALT (LIB_CALL_BASE + 3)       /* sync, unmount, end every task */
+#define LIB_CALL_HALT (LIB_CALL_BASE + 3)       /* sync, file systems read-only, power off */
 #define LIB_CALL_STATISTICS (LIB_CALL_BASE + 4) /* struct lib_statistics * */
 
 #ifndef __ASSEMBLY__
