@@ -5,6 +5,7 @@
  * "executes" an empty /init, and is then outside like any task, waiting for a carrier.
  */
 #include <linux/binfmts.h>
+#include <linux/cred.h>
 #include <linux/elf.h>
 #include <linux/file.h>
 #include <linux/fs.h>
@@ -12,6 +13,7 @@
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
 #include <linux/task_work.h>
+#include <linux/uaccess.h>
 #include <asm/lib.h>
 
 /* Where the argument strings of a new address space end: argc of them, from `at`. */
@@ -31,11 +33,26 @@ static unsigned long end_of_strings(struct mm_struct *mm, unsigned long at, int 
 	return at;
 }
 
+/* A host thread that runs programs needs one that it can run; after this exec there is no way back. */
+static bool can_run(struct linux_binprm *bprm)
+{
+	const struct elf64_hdr *header = (void *)bprm->buf;
+
+	if (!current->thread.home || !current->thread.home->kick)
+		return true; /* an embedder that maps what it wants */
+	return !memcmp(header->e_ident, ELFMAG, SELFMAG) && header->e_ident[EI_CLASS] == ELFCLASS64 &&
+	       (header->e_type == ET_EXEC || header->e_type == ET_DYN) && elf_check_arch(header) &&
+	       header->e_phentsize == sizeof(struct elf64_phdr) && header->e_phnum;
+}
+
 static int load(struct linux_binprm *bprm)
 {
 	struct mm_struct *mm;
-	int error = begin_new_exec(bprm);
+	int error;
 
+	if (!can_run(bprm))
+		return -ENOEXEC;
+	error = begin_new_exec(bprm);
 	if (error)
 		return error;
 	setup_new_exec(bprm);
@@ -47,8 +64,54 @@ static int load(struct linux_binprm *bprm)
 	mm->arg_start = bprm->p;
 	mm->arg_end = mm->env_start = end_of_strings(mm, mm->arg_start, bprm->argc);
 	mm->env_end = end_of_strings(mm, mm->env_start, bprm->envc);
+	current->thread.exec_secure = bprm->secureexec;
+	current->thread.exec_argc = bprm->argc;
+	current->thread.exec_envc = bprm->envc;
+	current->thread.exec_end = end_of_strings(mm, mm->env_end, 1); /* the file's name */
 	finalize_exec(bprm);
 	return 0;
+}
+
+/* What an exec leaves to do: LIB_CALL_EXEC. */
+long lib_exec_left(struct lib_exec __user *to, char __user *strings, unsigned long size)
+{
+	const struct cred *cred = current_cred();
+	struct mm_struct *mm = current->mm;
+	struct lib_exec left = {};
+	unsigned long at;
+	struct file *file;
+
+	if (!to) {
+		char part[256];
+
+		for (at = 0; at < size; at += sizeof(part)) {
+			int length = min_t(unsigned long, sizeof(part), size - at);
+
+			if (access_remote_vm(mm, mm->arg_start + at, part, length, 0) != length ||
+			    copy_to_user(strings + at, part, length))
+				return -EFAULT;
+		}
+		return 0;
+	}
+	left.argc = current->thread.exec_argc;
+	left.envc = current->thread.exec_envc;
+	left.secure = current->thread.exec_secure;
+	left.uid = from_kuid_munged(cred->user_ns, cred->uid);
+	left.euid = from_kuid_munged(cred->user_ns, cred->euid);
+	left.gid = from_kgid_munged(cred->user_ns, cred->gid);
+	left.egid = from_kgid_munged(cred->user_ns, cred->egid);
+	left.strings_at = mm->arg_start;
+	left.strings_size = current->thread.exec_end - mm->arg_start;
+	file = get_task_exe_file(current);
+	if (!file)
+		return -ENOENT;
+	left.fd = get_unused_fd_flags(O_CLOEXEC);
+	if (left.fd < 0) {
+		fput(file);
+		return left.fd;
+	}
+	fd_install(left.fd, file);
+	return copy_to_user(to, &left, sizeof(left)) ? -EFAULT : 0;
 }
 
 static struct linux_binfmt format = { .load_binary = load };

@@ -40,16 +40,32 @@ const lib_call lib_call_table[__NR_syscalls] = {
 #include <asm/syscall_table_64.h>
 };
 
-static long clone_task(unsigned long flags, pid_t pid)
+/* The pid is the parent's word for it; the embedder needs that of the first namespace as well. */
+static long clone_task(unsigned long flags, pid_t pid, int __user *pidfd)
 {
 	struct kernel_clone_args args = {
-		.flags = flags & ~CSIGNAL & ~(CLONE_PARENT_SETTID | CLONE_CHILD_SETTID | CLONE_VFORK),
+		.flags = flags & ~CSIGNAL & ~(CLONE_PARENT_SETTID | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | CLONE_VFORK),
 		.exit_signal = flags & CSIGNAL,
+		.pidfd = pidfd,
 		.set_tid = pid ? &pid : NULL,
 		.set_tid_size = pid ? 1 : 0,
 	};
+	long made = kernel_clone(&args);
+	struct pid *known;
 
-	return kernel_clone(&args);
+	rcu_read_lock();
+	known = made > 0 ? find_vpid(made) : NULL;
+	lib_shared.carrier->cloned = known ? pid_nr(known) : 0;
+	rcu_read_unlock();
+	return made;
+}
+
+/* As if the hardware had told us. What came of it is delivered at the end of this call. */
+static long fault(int number, int code, void __user *address)
+{
+	if (number < 1 || number > SIGRTMIN)
+		return -EINVAL;
+	return force_sig_fault(number, code, address);
 }
 
 static long statistics(struct lib_statistics __user *to)
@@ -89,7 +105,7 @@ long lib_special_call(struct pt_regs *regs)
 {
 	switch (regs->orig_ax) {
 	case LIB_CALL_CLONE:
-		return clone_task(regs->di, regs->si);
+		return clone_task(regs->di, regs->si, (int __user *)regs->dx);
 	case LIB_CALL_DEVICE_ADD:
 		return lib_device_add(regs->di);
 	case LIB_CALL_DEVICE_REMOVE:
@@ -98,6 +114,14 @@ long lib_special_call(struct pt_regs *regs)
 		return halt();
 	case LIB_CALL_STATISTICS:
 		return statistics((struct lib_statistics __user *)regs->di);
+	case LIB_CALL_EXEC:
+		return lib_exec_left((struct lib_exec __user *)regs->di, (char __user *)regs->si, regs->dx);
+	case LIB_CALL_FAULT:
+		return fault(regs->di, regs->si, (void __user *)regs->dx);
+	case LIB_CALL_PAGES:
+		return lib_pages(regs->di, regs->si, regs->dx, (u64 __user *)regs->r10);
+	case LIB_CALL_AREA:
+		return lib_area(regs->di, (struct lib_area __user *)regs->si);
 	default:
 		return -ENOSYS;
 	}

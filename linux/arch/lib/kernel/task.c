@@ -13,6 +13,15 @@
 #include <asm/lib.h>
 #include <asm/syscall.h>
 
+#define HOST_TGKILL 234
+
+/* Its thread is to look, at its next instruction in user mode: there is a signal for it, or nothing left to run for. */
+void lib_kick(struct lib_carrier *carrier)
+{
+	if (carrier->kick)
+		lib_host(HOST_TGKILL, carrier->pid, carrier->tid, carrier->kick, 0, 0, 0);
+}
+
 /* Between two calls: like sleep to the scheduler, so that the CPU is free for others and its tick can stop. */
 static void sleep_outside(void)
 {
@@ -34,9 +43,14 @@ static void sleep_outside(void)
 			get_signal(&signal);
 			continue;
 		}
+		if (signal_pending(current) && !thread->kicked && thread->home) {
+			thread->kicked = 1;
+			lib_kick(thread->home);
+		}
 		schedule();
 	}
 	__set_current_state(TASK_RUNNING);
+	thread->kicked = 0;
 	thread->called = 0;
 	thread->outside = 0;
 }
@@ -249,6 +263,8 @@ void exit_thread(struct task_struct *task)
 	home->status = LIB_EXITED;
 	if (home == lib_shared.carrier)
 		home->leaving = 1;
+	else
+		lib_kick(home);
 	task->thread.home = NULL;
 	task->thread.carrier = NULL;
 }

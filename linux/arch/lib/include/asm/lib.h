@@ -93,6 +93,14 @@ void lib_restorer(void);
 void lib_map_vmalloc(struct lib_carrier *carrier);
 
 long lib_special_call(struct pt_regs *regs);
+
+/* init.c, pages.c, task.c */
+struct lib_exec;
+struct lib_area;
+long lib_exec_left(struct lib_exec __user *to, char __user *strings, unsigned long size);
+long lib_pages(unsigned long address, unsigned long count, bool write, u64 __user *to);
+long lib_area(unsigned long address, struct lib_area __user *to);
+void lib_kick(struct lib_carrier *carrier);
 long lib_device_add(unsigned int number);
 long lib_device_remove(unsigned int number);
 

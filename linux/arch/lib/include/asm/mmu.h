@@ -2,6 +2,6 @@
 #ifndef _ASM_LIB_MMU_H
 #define _ASM_LIB_MMU_H
 typedef struct {
-	int unused;
+	struct lib_pins *pins; /* pages.c */
 } mm_context_t;
 #endif

@@ -1,9 +1,26 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 #ifndef _ASM_LIB_MMU_CONTEXT_H
 #define _ASM_LIB_MMU_CONTEXT_H
-struct mm_struct;
+#include <linux/mm_types.h>
+
 struct task_struct;
 static inline void switch_mm(struct mm_struct *prev, struct mm_struct *next, struct task_struct *task) {}
-#include <asm-generic/mm_hooks.h>
+
+/* pages.c: the file pages that the host has mapped for this address space. */
+int arch_dup_mmap(struct mm_struct *from, struct mm_struct *to);
+void arch_exit_mmap(struct mm_struct *mm);
+void arch_unmap(struct mm_struct *mm, unsigned long start, unsigned long end);
+
+static inline int init_new_context(struct task_struct *task, struct mm_struct *mm)
+{
+	mm->context.pins = NULL;
+	return 0;
+}
+#define init_new_context init_new_context
+
+static inline bool arch_vma_access_permitted(struct vm_area_struct *vma, bool write, bool execute, bool foreign)
+{
+	return true;
+}
 #include <asm-generic/mmu_context.h>
 #endif

@@ -7,8 +7,8 @@
 
 #define TASK_SIZE 0x7ffffffff000UL
 #define TASK_SIZE_MAX TASK_SIZE
-#define STACK_TOP TASK_SIZE
-#define STACK_TOP_MAX TASK_SIZE
+#define STACK_TOP LIB_ARGUMENTS_END
+#define STACK_TOP_MAX STACK_TOP
 #define TASK_UNMAPPED_BASE PAGE_ALIGN(TASK_SIZE / 3)
 
 #ifndef __ASSEMBLY__
@@ -24,6 +24,10 @@ struct thread_struct {
 	struct lib_carrier *home;    /* the one that makes its calls; NULL: none is bound */
 	u8 outside;                  /* it is between two calls, in sleep_outside() */
 	u8 called;                   /* its next call is in its registers */
+	u8 kicked;                   /* its host thread has been told of what is pending */
+	u8 exec_secure;              /* of its last exec: set-user-id or the like, */
+	u32 exec_argc, exec_envc;    /* how many strings */
+	unsigned long exec_end;      /* and where they end */
 };
 
 #define INIT_THREAD { .sp = 0 }

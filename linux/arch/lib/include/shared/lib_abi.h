@@ -40,6 +40,10 @@
 #define LIB_CALL_DEVICE_REMOVE (LIB_CALL_BASE + 2)
 #define LIB_CALL_HALT (LIB_CALL_BASE + 3)       /* sync, file systems read-only, power off */
 #define LIB_CALL_STATISTICS (LIB_CALL_BASE + 4) /* struct lib_statistics * */
+#define LIB_CALL_EXEC (LIB_CALL_BASE + 5)       /* struct lib_exec *, or NULL and: where to put its strings, their size */
+#define LIB_CALL_FAULT (LIB_CALL_BASE + 6)      /* signal, its si_code, address: a fault of the task's own */
+#define LIB_CALL_PAGES (LIB_CALL_BASE + 7)      /* address, count, whether to write, u64 * for their physical addresses -> count */
+#define LIB_CALL_AREA (LIB_CALL_BASE + 8)       /* address, struct lib_area *: the mapping there or the next above; -ENOENT */
 
 #ifndef __ASSEMBLY__
 #ifdef __KERNEL__
@@ -83,6 +87,8 @@ struct lib_carrier {
 	lib_u32 waiting;            /* it has counted itself in lib_shared.waiters */
 	lib_u32 watch;              /* futex: LIB_WATCH_… */
 	lib_u32 misses;             /* how often in a row spinning did not help it */
+	lib_u32 kick;               /* the host's signal for its thread, in user mode, when its task has one due or has ended; 0: none */
+	lib_u32 cloned;             /* LIB_CALL_CLONE's result as the first pid namespace counts */
 	lib_u32 unused;
 	struct lib_signal signal;
 } __attribute__((aligned(64)));
@@ -147,6 +153,22 @@ struct lib_boot {
 	lib_u32 unused;
 	char command_line[2048];
 };
+
+/* What a task's last exec has left to the embedder: the file is open as `fd`, the strings (arguments, environment, name
+ * of the file, each with its NUL) wait in the kernel. */
+struct lib_exec {
+	lib_s32 fd;
+	lib_u32 argc, envc, secure, uid, euid, gid, egid;
+	lib_u64 strings_at, strings_size; /* where the kernel says that they are (/proc), bytes */
+};
+
+/* A mapping of a file's. */
+struct lib_area {
+	lib_u64 start, end, offset;
+	lib_u32 readable, writable, executable, shared;
+};
+
+#define LIB_MOST_PAGES 256 /* for one LIB_CALL_PAGES */
 
 struct lib_statistics {
 	lib_u64 tasks, runnable, memory_total, memory_free, memory_cached, memory_slab;

@@ -15,6 +15,14 @@
 #define LIB_IO 0x22e000000000 /* device registers; never mapped */
 #define LIB_END 0x230000000000
 
+/*
+ * Below it is room for the run-time of guests (src/runtime), which the kernel takes for user memory, and below that
+ * the kernel keeps what exec's arguments were, for /proc. A guest's own memory is everywhere else.
+ */
+#define LIB_ARGUMENTS_END 0x1f0000000000
+#define LIB_RUNTIME 0x1f0000000000
+#define LIB_RESERVED 0x1ef000000000 /* to LIB_END */
+
 /* lib_carrier.memory: whose memory the pointers of the task's calls mean; a positive number is a pid. */
 #define LIB_MEMORY_OWN 0
 #define LIB_MEMORY_NONE (-1)
