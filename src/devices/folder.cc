@@ -25,7 +25,7 @@ Result<std::unique_ptr<Folder>> Folder::open(const FolderOptions& options) {
   if (!server.root.valid()) return system_error(options.path, "cannot open the folder", errno);
   server.read_only = options.read_only;
   server.cache = options.cache;
-  if (::geteuid() == 0) {
+  if (::geteuid() == 0 && !options.squash_to_root) {
     server.uids = server.gids = {{.guest = 0, .host = 0, .count = UINT32_MAX}};
   } else {
     server.squash = fs::Squash{};  // everything is ours, and ours is root's inside

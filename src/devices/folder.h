@@ -15,6 +15,7 @@ struct FolderOptions {
   std::string path;
   std::string tag;  // by which the guest mounts it; at most 36 bytes
   bool read_only = true;
+  bool squash_to_root = false;  // whoever owns a file on the host, in the guest it is root's
   fs::CachePolicy cache = fs::CachePolicy::automatic;
 };
 

@@ -91,6 +91,12 @@ std::byte* Image::memory() const {
 Result<Image> Image::load(const std::string& path, uint64_t memory) {
   const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!file.valid()) return system_error(path, "cannot open the library kernel's image", errno);
+  return load(path, file.get(), memory);
+}
+
+Result<Image> Image::load(int file, uint64_t memory) { return load("library kernel", file, memory); }
+
+Result<Image> Image::load(const std::string& path, int file, uint64_t memory) {
   Fd memfd(::memfd_create("library-kernel", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!memfd.valid()) return system_error("library kernel", "memfd_create", errno);
   if (::ftruncate(memfd.get(), static_cast<off_t>(memory)) != 0)
@@ -106,7 +112,7 @@ Result<Image> Image::load(const std::string& path, uint64_t memory) {
   if (auto mapped = reserve(LIB_VMALLOC, LIB_VMALLOC_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
       !mapped)
     return mapped.error();
-  if (auto copied = copy_segments(path, file.get(), memory); !copied) return copied.error();
+  if (auto copied = copy_segments(path, file, memory); !copied) return copied.error();
 
   const lib_header& header = image.header();
   if (header.magic != LIB_ABI_MAGIC) return bad_image(path, "is not a library kernel's image");

@@ -16,6 +16,7 @@ class Image {
   // Maps `memory` bytes (a multiple of the page size) and copies the image file `path` into them. Fails if
   // something of this process is in the way, as there can be one at a time.
   static Result<Image> load(const std::string& path, uint64_t memory);
+  static Result<Image> load(int file, uint64_t memory);  // an open image; stays the caller's
 
   Image(Image&& other) noexcept;
   Image& operator=(Image&&) = delete;
@@ -24,8 +25,10 @@ class Image {
   [[nodiscard]] lib_header& header() const { return *header_; }
   [[nodiscard]] std::byte* memory() const;  // physical address 0
   [[nodiscard]] uint64_t memory_size() const { return size_; }
+  [[nodiscard]] int descriptor() const { return memfd_.get(); }  // of the memory file
 
  private:
+  static Result<Image> load(const std::string& path, int file, uint64_t memory);
   Image(Fd memfd, uint64_t size);
   Fd memfd_;
   uint64_t size_ = 0;

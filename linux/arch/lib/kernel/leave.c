@@ -81,6 +81,24 @@ static enum restart do_signals(struct pt_regs *regs)
 	return restart;
 }
 
+/* The embedder makes several calls for one of the guest's, and wants no handler between them. Death is another matter. */
+static bool holds(struct pt_regs *regs)
+{
+	struct lib_carrier *carrier = lib_shared.carrier;
+
+	if (!carrier->hold || fatal_signal_pending(current))
+		return false;
+	carrier->hold = 2;
+	switch ((long)regs->ax) {
+	case -ERESTARTNOHAND:
+	case -ERESTARTSYS:
+	case -ERESTARTNOINTR:
+	case -ERESTART_RESTARTBLOCK:
+		regs->ax = -EINTR;
+	}
+	return true;
+}
+
 /*
  * What a call put off, most often the last step of close(). Its files, dentries and inodes are freed by RCU, which
  * sees no user mode here but at ticks: within one, thousands would pile up, each in memory that no cache holds.
@@ -113,7 +131,7 @@ int lib_leaving(struct pt_regs *regs)
 			lib_run_interrupts();
 		flags = read_thread_flags();
 		if (flags & (_TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL | _TIF_INTERRUPTED | _TIF_RESTORE_SIGMASK) &&
-		    lib_shared.carrier->status != LIB_SIGNAL)
+		    lib_shared.carrier->status != LIB_SIGNAL && !holds(regs))
 			restart = do_signals(regs); /* the last one counts: a handler that is due later is not lost */
 		else if (flags & _TIF_NOTIFY_RESUME)
 			leave_behind(regs);

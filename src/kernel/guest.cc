@@ -1,0 +1,190 @@
+#include "kernel/guest.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/membarrier.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/auxv.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+#include <sys/rseq.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <thread>
+
+#include "base/sys.h"
+#include "kernel/filter.h"
+#include "kernel/runtime_image.h"
+#include "kernel/streams.h"
+#include "kernel/task.h"
+#include "kernel/tree.h"
+#include "libkernel/clock.h"
+#include "libkernel/faults.h"
+#include "libkernel/futex.h"
+#include "libkernel/quiet_thread.h"
+
+extern char** environ;
+
+namespace sandstone::kernel {
+namespace {
+
+using libkernel::futex_wait;
+using libkernel::futex_wake;
+using libkernel::shared_word;
+
+[[noreturn]] void fail(Shared& shared, const Error& error) {
+  std::fprintf(stderr, "sandstone: %s\n", error.line().c_str());
+  shared.failed = 1;
+  ::_exit(125);
+}
+
+// Where the host has put its vdso, with the data in front of it: exec keeps both.
+bool find_vdso(runtime::Boot& boot) {
+  boot.vdso = ::getauxval(AT_SYSINFO_EHDR);
+  FILE* maps = std::fopen("/proc/self/maps", "re");
+  if (maps == nullptr) return false;
+  char line[512];
+  boot.kept_start = ~uint64_t{0};
+  while (std::fgets(line, sizeof line, maps) != nullptr) {
+    unsigned long start = 0;
+    unsigned long end = 0;
+    if ((std::strstr(line, "[vdso]") == nullptr && std::strstr(line, "[vvar") == nullptr) || std::sscanf(line, "%lx-%lx", &start, &end) != 2)
+      continue;
+    boot.kept_start = std::min<uint64_t>(boot.kept_start, start);
+    boot.kept_end = std::max<uint64_t>(boot.kept_end, end);
+  }
+  std::fclose(maps);
+  return boot.kept_end != 0;
+}
+
+Result<void> boot_kernel(const Options& options, libkernel::Image& image) {
+  lib_header& header = image.header();
+  const auto before = libkernel::read_clock();
+  lib_boot& boot = *header.boot;
+  boot.memory = image.memory_size();
+  std::strcpy(boot.command_line, options.verbose ? "ignore_loglevel" : "quiet");
+  boot.log_fd = options.verbose ? 2 : -1;
+  if (::getrandom(boot.seed, sizeof boot.seed, 0) != sizeof boot.seed) return system_error("library kernel", "getrandom", errno);
+  libkernel::set_clock(boot, before);
+  header.shared->strong_fence = sys::call(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0) < 0 ? 1 : 0;
+  libkernel::answer_faults(header);
+  lib_carrier* carrier = take_carrier(header);
+  carrier->memory = LIB_MEMORY_NONE;
+  libkernel::quiet_thread([&header, carrier] { header.run(carrier); }).detach();
+  uint32_t& state = header.shared->state;
+  while (shared_word(state) == LIB_BOOTING) futex_wait(state, LIB_BOOTING);
+  if (shared_word(state) != LIB_READY) return Error{"library kernel", "did not boot", "--kernel-log tells what it said"};
+  return {};
+}
+
+void fill_boot(runtime::Boot& boot, const Options& options, libkernel::Image& image) {
+  boot.kernel = &image.header();
+  boot.memory_fd = image.descriptor();
+  boot.memory_size = image.memory_size();
+  boot.hwcap = ::getauxval(AT_HWCAP);
+  boot.hwcap2 = ::getauxval(AT_HWCAP2);
+  boot.clock_ticks = static_cast<uint64_t>(::sysconf(_SC_CLK_TCK));
+  boot.minimum_signal_stack = ::getauxval(AT_MINSIGSTKSZ);
+  if (boot.minimum_signal_stack == 0) boot.minimum_signal_stack = 2048;
+  boot.mode = options.mode;
+  boot.allow_writable_code = options.allow_writable_code ? 1 : 0;
+}
+
+// Where the command may be, in order, as execvp(3) looks for it.
+std::vector<std::string> places_of(const std::string& command) {
+  if (command.find('/') != std::string::npos) return {command};
+  std::string path = "/usr/local/bin:/usr/bin:/bin";
+  if (const char* set = ::getenv("PATH")) path = set;
+  std::vector<std::string> places;
+  for (size_t at = 0; at <= path.size();) {
+    const size_t end = std::min(path.find(':', at), path.size());
+    places.push_back((end == at ? std::string(".") : path.substr(at, end - at)) + "/" + command);
+    at = end + 1;
+  }
+  return places;
+}
+
+std::vector<const char*> pointers(const std::vector<std::string>& texts) {
+  std::vector<const char*> result;
+  for (const auto& text : texts) result.push_back(text.c_str());
+  result.push_back(nullptr);
+  return result;
+}
+
+// In the child: only the run-time and what it calls run here from now on.
+[[noreturn]] void become_guest(const runtime::Header& header, runtime::Start& start, int memory_fd) {
+#ifdef RSEQ_SIG
+  // The host kernel writes into it at every preemption, and ends a process that has unmapped it.
+  sys::call(SYS_rseq, static_cast<long>(reinterpret_cast<uintptr_t>(__builtin_thread_pointer()) + __rseq_offset), 32,
+            1 /* RSEQ_FLAG_UNREGISTER */, RSEQ_SIG);
+#endif
+  sys::call(SYS_set_robust_list, 0, 24);
+  sys::call(SYS_close_range, 3, memory_fd - 1, 0);
+  sys::call(SYS_close_range, memory_fd + 1, ~0U, 0);
+  header.start(&start);
+}
+
+}  // namespace
+
+void run_kernel(const Options& options, libkernel::Image& image, Shared& shared) {
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  auto runtime = load_runtime();
+  if (!runtime) fail(shared, runtime.error());
+  runtime::Boot& boot = *(*runtime)->boot;
+  fill_boot(boot, options, image);
+  if (!find_vdso(boot)) fail(shared, {"run-time", "cannot tell where the vdso is", "is /proc mounted?"});
+  while (shared_word(shared.devices_ready) == 0) futex_wait(shared.devices_ready, 0);
+  if (auto booted = boot_kernel(options, image); !booted) fail(shared, booted.error());
+  lib_header& header = image.header();
+
+  Task init = Task::adopt(header, 1);
+  if (!init.valid()) fail(shared, {"library kernel", "process 1 does not answer", {}});
+  if (auto made = make_tree(init, options); !made) fail(shared, made.error());
+  Streams streams(init, options.terminal);
+  const int first = init.clone(SIGCHLD);
+  Task guest = first > 0 ? Task::adopt(header, first) : Task(header, nullptr);
+  if (!guest.valid()) fail(shared, system_error("library kernel", "cannot make the first process", -first));
+  streams.give(guest);
+  init.call(SYS_prctl, PR_SET_NAME, "sandstone-init");
+  if (const int64_t moved = guest.call(SYS_chdir, options.folder); moved < 0)
+    fail(shared, system_error("-w", fmt::format("cannot enter {}", options.folder), static_cast<int>(-moved)));
+
+  const auto places = places_of(options.command[0]);
+  const auto paths = pointers(places);
+  const auto arguments = pointers(options.command);
+  const Filter filter = guest_filter(options.mode);
+  guest.carrier()->kick = runtime::kKick;
+  shared.start = {guest.carrier(), paths.data(), arguments.data(), environ, filter.program(), 0};
+  ::signal(SIGCHLD, SIG_IGN);  // the host's: its processes are reaped by themselves
+  const long child = sys::call(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+  if (child == 0) become_guest(**runtime, shared.start, boot.memory_fd);
+  if (child < 0) fail(shared, system_error("library kernel", "cannot start the first process", static_cast<int>(-child)));
+  streams.start();
+
+  for (;;) {
+    int status = 0;
+    const int64_t ended = init.call(SYS_wait4, -1, &status, 0x40000000 /* __WALL */, nullptr);
+    if (ended == first) {
+      shared.wait_status = status;
+      shared.exec_error = static_cast<int32_t>(-shared.start.error);
+      shared.ended = 1;
+      break;
+    }
+    if (ended == -EIO || ended == -ESRCH) {
+      std::fprintf(stderr, "sandstone: the library kernel has died\n");
+      ::_exit(125);
+    }
+  }
+  init.call(SYS_kill, -1, SIGKILL);
+  streams.finish();
+  init.call(SYS_sync);
+  ::_exit(0);
+}
+
+}  // namespace sandstone::kernel

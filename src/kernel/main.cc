@@ -1,0 +1,122 @@
+// sandstone-kernel: what the tier `kernel` runs inside the jail.
+//
+// Two domains: this process serves the library kernel's devices and trusts nothing that it reads in their memory; its child
+// runs the library kernel, and is the parent of the guests, with whom it shares that memory.
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+#include "devices/block.h"
+#include "devices/folder.h"
+#include "devices/rng.h"
+#include "kernel/guest.h"
+#include "libkernel/device_host.h"
+#include "libkernel/futex.h"
+
+namespace sandstone::kernel {
+namespace {
+
+int fail(const Error& error) {
+  std::fprintf(stderr, "sandstone: %s\n", error.line().c_str());
+  return 125;
+}
+
+// Raises interrupts without running the image's code, which the guests could have written.
+class Interrupts {
+ public:
+  explicit Interrupts(lib_header& header) : pending_(header.pending), shared_(header.shared) {}
+  void raise(unsigned number) const {
+    std::atomic_ref<uint64_t>(*pending_).fetch_or(uint64_t{1} << number);
+    libkernel::shared_word(shared_->bell).fetch_add(1);
+    if (libkernel::shared_word(shared_->bell_sleeping) != 0) libkernel::futex_wake(shared_->bell);
+  }
+
+ private:
+  uint64_t* pending_;
+  lib_shared* shared_;
+};
+
+int end_as(const Shared& shared) {
+  if (shared.exec_error != 0) {
+    std::fprintf(stderr, "sandstone: cannot execute the command: %s\n", std::strerror(shared.exec_error));
+    return shared.exec_error == ENOENT ? 127 : 126;
+  }
+  if (WIFSIGNALED(shared.wait_status)) {
+    ::signal(WTERMSIG(shared.wait_status), SIG_DFL);
+    ::raise(WTERMSIG(shared.wait_status));
+    return 128 + WTERMSIG(shared.wait_status);
+  }
+  return WEXITSTATUS(shared.wait_status);
+}
+
+int run(int argc, char** argv) {
+  auto options = parse(argc, argv);
+  if (!options) return fail(options.error());
+  auto image = libkernel::Image::load(options->image_fd, options->memory);
+  if (!image) return fail(image.error());
+  void* page = ::mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (page == MAP_FAILED) return fail(system_error("sandstone-kernel", "mmap", errno));
+  auto& shared = *new (page) Shared{};
+  const Interrupts interrupts(image->header());  // their addresses, before anybody could have changed them
+  lib_device_window* windows = image->header().shared->windows;
+
+  const pid_t kernel = ::fork();
+  if (kernel < 0) return fail(system_error("sandstone-kernel", "fork", errno));
+  if (kernel == 0) run_kernel(*options, *image, shared);
+
+  ::signal(SIGPIPE, SIG_IGN);
+  for (const int fd : {0, 1}) ::close(fd);
+  std::vector<std::unique_ptr<libkernel::DeviceHost>> hosts;
+  const devices::GuestMemory memory(image->memory(), image->memory_size());
+  const auto add = [&](std::unique_ptr<devices::Device> device) {
+    const auto number = static_cast<unsigned>(hosts.size());
+    hosts.push_back(std::make_unique<libkernel::DeviceHost>(memory, windows[number], std::move(device),
+                                                            [&interrupts, number] { interrupts.raise(LIB_INTERRUPT_DEVICE(number)); }));
+  };
+  const auto add_folder = [&](const std::string& path, const std::string& tag, bool read_only) -> Result<void> {
+    devices::FolderOptions folder;
+    folder.path = path;
+    folder.tag = tag;
+    folder.read_only = read_only;
+    folder.squash_to_root = true;
+    if (read_only) folder.cache = fs::CachePolicy::always;
+    auto device = devices::Folder::open(folder);
+    if (!device) return device.error();
+    add(std::move(*device));
+    return {};
+  };
+  Result<void> added = add_folder("/", "root", true);
+  for (size_t i = 0; added && i < options->writable.size(); ++i)
+    added = add_folder(options->writable[i], "volume" + std::to_string(i), false);
+  if (!added) {
+    ::kill(kernel, SIGKILL);
+    return fail(added.error());
+  }
+  add(std::make_unique<devices::Rng>());
+  libkernel::shared_word(shared.devices_ready) = 1;
+  libkernel::futex_wake(shared.devices_ready);
+
+  int status = 0;
+  while (::waitpid(kernel, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (shared.ended == 0) {
+    if (shared.failed == 0) std::fprintf(stderr, "sandstone: the library kernel's process has ended\n");
+    ::_exit(125);
+  }
+  std::fflush(nullptr);
+  const int result = end_as(shared);
+  ::_exit(result);
+}
+
+}  // namespace
+}  // namespace sandstone::kernel
+
+int main(int argc, char** argv) { return sandstone::kernel::run(argc, argv); }

@@ -1,0 +1,19 @@
+// The words that the processes of one sandbox share besides the library kernel.
+#pragma once
+
+#include <cstdint>
+
+#include "runtime/runtime.h"
+
+namespace sandstone::kernel {
+
+struct Shared {
+  uint32_t devices_ready;  // futex: the kernel may boot
+  uint32_t ended;          // the first program has, with this status of wait(2)
+  int32_t wait_status;
+  int32_t exec_error;      // errno, if it could not be executed
+  uint32_t failed;         // the kernel's process has said why
+  runtime::Start start;
+};
+
+}  // namespace sandstone::kernel

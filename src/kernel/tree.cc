@@ -1,0 +1,82 @@
+#include "kernel/tree.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/if.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+
+#include <cstring>
+
+#include "base/fd.h"
+
+namespace sandstone::kernel {
+namespace {
+
+Error refused(const std::string& what, int64_t error) {
+  return system_error("library kernel", what, static_cast<int>(-error));
+}
+
+Result<void> mount_at(Task& init, const char* source, const std::string& target, const char* type, uint64_t flags, const char* data = nullptr) {
+  init.call(SYS_mkdir, target, 0755);
+  const int64_t done = init.call(SYS_mount, source, target, type, flags, data);
+  if (done < 0) return refused(fmt::format("cannot mount {} at {}", type, target), done);
+  return {};
+}
+
+// The few nodes of a container's /dev that are links.
+void link_devices(Task& init) {
+  constexpr const char* kLinks[][2] = {{"/proc/self/fd", "/dev/fd"},   {"/proc/self/fd/0", "/dev/stdin"}, {"/proc/self/fd/1", "/dev/stdout"},
+                                       {"/proc/self/fd/2", "/dev/stderr"}, {"pts/ptmx", "/dev/ptmx"}};
+  init.call(SYS_unlink, "/dev/ptmx");
+  for (const auto& link : kLinks) init.call(SYS_symlink, link[0], link[1]);
+}
+
+void raise_loopback(Task& init) {
+  const int64_t fd = init.call(SYS_socket, AF_INET, SOCK_DGRAM, 0);
+  if (fd < 0) return;
+  ifreq request{};
+  std::strcpy(request.ifr_name, "lo");
+  request.ifr_flags = IFF_UP | IFF_RUNNING;
+  init.call(SYS_ioctl, fd, SIOCSIFFLAGS, &request);
+  init.call(SYS_close, fd);
+}
+
+}  // namespace
+
+Result<void> make_tree(Task& init, const Options& options) {
+  Result<void> done = mount_at(init, "root", "/lower", "virtiofs", MS_RDONLY);
+  if (done) done = mount_at(init, "memory", "/upper", "tmpfs", 0, "mode=755");
+  if (!done) return done;
+  for (const char* folder : {"/upper/changed", "/upper/work", "/root"}) init.call(SYS_mkdir, folder, 0755);
+  // What is the host's own there must not even be looked at.
+  for (const char* own : {"/upper/changed/proc", "/upper/changed/sys", "/upper/changed/dev"}) {
+    init.call(SYS_mkdir, own, 0755);
+    init.call(SYS_setxattr, own, "trusted.overlay.opaque", "y", 1, 0);
+  }
+  done = mount_at(init, "root", "/root", "overlay", 0, "lowerdir=/lower,upperdir=/upper/changed,workdir=/upper/work");
+  if (!done) return done;
+  init.call(SYS_chdir, "/root");
+  if (const int64_t moved = init.call(SYS_mount, ".", "/", nullptr, MS_MOVE); moved < 0) return refused("cannot change the root", moved);
+  init.call(SYS_chroot, ".");
+  init.call(SYS_chdir, "/");
+
+  done = mount_at(init, "proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC);
+  if (done) done = mount_at(init, "sysfs", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC);
+  if (done) done = mount_at(init, "dev", "/dev", "devtmpfs", MS_NOSUID, "mode=755");
+  if (done) done = mount_at(init, "devpts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=620");
+  if (done) done = mount_at(init, "shm", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777");
+  if (!done) return done;
+  link_devices(init);
+  for (const std::string& target : options.tmpfs)
+    if (done = mount_at(init, "tmpfs", target, "tmpfs", MS_NOSUID | MS_NODEV); !done) return done;
+  for (size_t i = 0; i < options.writable.size(); ++i)
+    if (done = mount_at(init, fmt::format("volume{}", i).c_str(), options.writable[i], "virtiofs", 0); !done) return done;
+  init.call(SYS_sethostname, options.hostname, options.hostname.size());
+  raise_loopback(init);
+  return {};
+}
+
+}  // namespace sandstone::kernel

@@ -1,0 +1,19 @@
+// The one dispatcher: whatever way a call came in, it is decided here by the table (calls/table.h) who serves it.
+#pragma once
+
+#include "runtime/thread.h"
+
+namespace sandstone::runtime {
+
+// Makes the call that is in the registers, and leaves them as they are to be when the guest goes on.
+void dispatch(Thread* thread, Context& context);
+
+// process.cc
+long clone(Thread* thread, Context& context, uint64_t number);
+void execute(Thread* thread, Context& context, uint64_t number);
+long first_program(Thread* thread, Context& context, const Start& start);
+
+// One line to standard error, for what must never happen.
+void report(const char* text, uint64_t a, uint64_t b);
+
+}  // namespace sandstone::runtime

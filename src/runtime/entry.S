@@ -1,0 +1,201 @@
+/* How a guest's thread gets in and out. Registers: thread.h. */
+#include <sys/syscall.h>
+
+#define THREAD_STACK 8
+#define THREAD_GUEST_SP 16
+#define THREAD_KICKED 24
+
+#define R_R10 (2*8)
+#define R_RIP (16*8)
+#define R_RSP (15*8)
+
+.section .text, "ax"
+
+/* A patched call site jumps here with everything as before `syscall`, and the address to go on at in rcx. */
+.globl rt_entry
+rt_entry:
+	movq %rsp, %gs:THREAD_GUEST_SP
+	movq %gs:THREAD_STACK, %rsp
+	subq $40, %rsp
+	pushfq
+	pushq %rcx
+	pushq %gs:THREAD_GUEST_SP
+	pushq %rcx
+	pushq %rax
+	pushq %rdx
+	pushq %rbx
+	pushq %rbp
+	pushq %rsi
+	pushq %rdi
+	pushq %r15
+	pushq %r14
+	pushq %r13
+	pushq %r12
+	pushq %r11
+	pushq %r10
+	pushq %r9
+	pushq %r8
+	cld
+	movq %rsp, %rdi
+	subq $8, %rsp
+	call rt_call
+	addq $8, %rsp
+
+/* Goes to the registers at rsp. */
+.globl rt_leave
+rt_leave:
+	movq 0(%rsp), %r8
+	movq 8(%rsp), %r9
+	movq 16(%rsp), %r10
+	movq 32(%rsp), %r12
+	movq 40(%rsp), %r13
+	movq 48(%rsp), %r14
+	movq 56(%rsp), %r15
+	movq 64(%rsp), %rdi
+	movq 72(%rsp), %rsi
+	movq 80(%rsp), %rbp
+	movq 88(%rsp), %rbx
+	movq 96(%rsp), %rdx
+	movq 104(%rsp), %rax
+/* A kick within this window goes back to its start, on the same stack (signal.cc). */
+.globl rt_leave_window
+rt_leave_window:
+	cmpl $0, %gs:THREAD_KICKED
+	jne rt_leave_kicked
+	movq R_RIP(%rsp), %rcx
+	movq R_RSP(%rsp), %rsp
+	jmp *%rcx
+.globl rt_leave_window_end
+rt_leave_window_end:
+rt_leave_kicked:
+	movq %rsp, %rdi
+	subq $8, %rsp
+	call rt_look
+	addq $8, %rsp
+	jmp rt_leave
+
+/* The end of a signal handler of ours: rsp is at the host's ucontext. */
+.globl rt_restorer
+rt_restorer:
+	cmpl $0, %gs:THREAD_KICKED
+	jne rt_restorer_kicked
+	movl $__NR_rt_sigreturn, %eax
+.globl rt_restorer_last
+rt_restorer_last:
+	syscall
+rt_restorer_kicked:
+	movq %rsp, %rbx
+	movq %rsp, %rdi
+	andq $-16, %rsp
+	call rt_look_in_frame
+	movq %rbx, %rsp
+	jmp rt_restorer
+
+/* void rt_go_to_frame(ucontext): a new thread's way to where it starts. */
+.globl rt_go_to_frame
+rt_go_to_frame:
+	movq %rdi, %rsp
+	jmp rt_restorer
+
+/* void rt_go_to(registers) */
+.globl rt_go_to
+rt_go_to:
+	movq %rdi, %rsp
+	jmp rt_leave
+
+/* long host_blocking(number, a, b, c, d, e, f) */
+.globl host_blocking
+host_blocking:
+	movq %rdi, %rax
+	movq %rsi, %rdi
+	movq %rdx, %rsi
+	movq %rcx, %rdx
+	movq %r8, %r10
+	movq %r9, %r8
+	movq 8(%rsp), %r9
+.globl host_blocking_window
+host_blocking_window:
+	cmpl $0, %gs:THREAD_KICKED
+	jne host_blocking_kicked
+.globl host_blocking_last
+host_blocking_last:
+	syscall
+	ret
+.globl host_blocking_kicked
+host_blocking_kicked:
+	movq $-4, %rax
+	ret
+
+/* bool guarded_copy(to, from, size): a fault goes to guarded_copy_bad. */
+.globl guarded_copy
+guarded_copy:
+	movq %rdx, %rcx
+.globl guarded_copy_at
+guarded_copy_at:
+	rep movsb
+	movl $1, %eax
+	ret
+.globl guarded_copy_bad
+guarded_copy_bad:
+	xorl %eax, %eax
+	ret
+
+/* long clone_thread(flags, stack, child_tid, tls, thread): the child calls rt_child(thread) on that stack. */
+.globl clone_thread
+clone_thread:
+	pushq %r12
+	movq %r8, %r12
+	movl $__NR_clone, %eax
+	movq %rdx, %r10
+	movq %rcx, %r8
+	xorl %edx, %edx
+	syscall
+	testq %rax, %rax
+	jz 1f
+	popq %r12
+	ret
+1:	xorl %ebp, %ebp
+	movq %r12, %rdi
+	call rt_child
+	ud2
+
+/* void end_thread(&used, &alive): the slot is free from the first instruction on, so nothing below touches a stack. */
+.globl end_thread
+end_thread:
+	lock decl (%rsi)
+	movl $0, (%rdi)
+	movq %rsi, %rdi
+	movl $1, %esi
+	movl $0x7fffffff, %edx
+	movl $__NR_futex, %eax
+	syscall
+1:	movl $__NR_exit, %eax
+	xorl %edi, %edi
+	syscall
+	jmp 1b
+
+/* void rt_start_on(stack, start) */
+.globl rt_start_on
+rt_start_on:
+	movq %rdi, %rsp
+	movq %rsi, %rdi
+	xorl %ebp, %ebp
+	call rt_start_here
+	ud2
+
+.globl memcpy
+memcpy:
+	movq %rdi, %rax
+	movq %rdx, %rcx
+	rep movsb
+	ret
+.globl memset
+memset:
+	movq %rdi, %r8
+	movl %esi, %eax
+	movq %rdx, %rcx
+	rep stosb
+	movq %r8, %rax
+	ret
+
+.section .note.GNU-stack, "", @progbits

@@ -1,0 +1,279 @@
+#include "runtime/memory.h"
+
+namespace sandstone::runtime {
+namespace {
+
+constexpr uint64_t kEnd = 0x7ffffffff000;
+constexpr uint64_t kShared = 1, kPrivate = 2, kSharedValidate = 3, kTypeMask = 0xf, kFixed = 0x10, kAnonymous = 0x20,
+                   kGrowsDown = 0x100, kLocked = 0x2000, kNoReserve = 0x4000, kPopulate = 0x8000, kHuge = 0x40000,
+                   kFixedNoReplace = 0x100000;
+constexpr uint64_t kWrite = 2, kExecute = 4;
+constexpr uint64_t kMayMove = 1, kRemapFixed = 2, kDontUnmap = 4;
+constexpr uint64_t kRemove = 9, kDoFork = 11, kDontFork = 10;
+
+// More than this is mapped as it is touched, so many pages at a time.
+constexpr uint64_t kAtOnce = 512, kAround = 64;
+
+uint64_t heap_start, heap_end;
+bool has_files;  // whether the library kernel has mappings for this process at all
+
+bool overlaps(uint64_t at, uint64_t size, uint64_t start, uint64_t end) { return at < end && start < at + size; }
+
+// Whether a guest may have something there, or take it away.
+bool is_guests(uint64_t at, uint64_t size) {
+  return at + size >= at && at + size <= kEnd && !overlaps(at, size, LIB_RESERVED, LIB_END) &&
+         !overlaps(at, size, boot.kept_start, boot.kept_end);
+}
+
+long host_map(uint64_t at, uint64_t size, uint64_t protection, uint64_t flags, long fd, uint64_t offset) {
+  return host(SYS_mmap, static_cast<long>(at), static_cast<long>(size), static_cast<long>(protection), static_cast<long>(flags), fd,
+              static_cast<long>(offset));
+}
+
+bool failed(long result) { return result < 0 && result > -4096; }
+
+// Maps up to `count` pages of the file that is mapped at `at`. How many there were.
+uint64_t fill(Thread* thread, uint64_t at, uint64_t count, uint64_t protection, bool shared) {
+  uint64_t done = 0;
+  uint64_t physical[LIB_MOST_PAGES];
+  const bool write = shared && (protection & kWrite) != 0;
+  while (done < count) {
+    const uint64_t part = count - done < LIB_MOST_PAGES ? count - done : LIB_MOST_PAGES;
+    const long got = library(thread, LIB_CALL_PAGES, at + done * kPage, part, write ? 1 : 0, reinterpret_cast<uint64_t>(physical));
+    if (got <= 0) break;
+    for (long i = 0; i < got;) {
+      long run = 1;
+      while (i + run < got && physical[i + run] == physical[i] + static_cast<uint64_t>(run) * kPage) ++run;
+      host_map(at + (done + static_cast<uint64_t>(i)) * kPage, static_cast<uint64_t>(run) * kPage, protection,
+               (shared ? kShared : kPrivate) | kFixed, boot.memory_fd, physical[i]);
+      i += run;
+    }
+    done += static_cast<uint64_t>(got);
+    if (static_cast<uint64_t>(got) < part) break;
+  }
+  return done;
+}
+
+// A mapping beyond the end of the memory file: whoever touches it, whatever its protection, gets SIGBUS, and then the page.
+long reserve_file(uint64_t at, uint64_t size, uint64_t protection, bool shared) {
+  return host_map(at, size, protection, (shared ? kShared : kPrivate) | kFixed | kNoReserve, boot.memory_fd, boot.memory_size);
+}
+
+long map_file(Thread* thread, uint64_t at, uint64_t size, uint64_t protection, uint64_t flags, uint64_t fd, uint64_t offset) {
+  const bool shared = (flags & kTypeMask) != kPrivate;
+  const bool fixed = (flags & (kFixed | kFixedNoReplace)) != 0;
+  if (!fixed || (flags & kFixedNoReplace) != 0) {
+    // The host chooses the place.
+    const long place = host_map(at, size, 0, kPrivate | kAnonymous | kNoReserve | (flags & kFixedNoReplace), -1, 0);
+    if (failed(place)) return place;
+    at = static_cast<uint64_t>(place);
+  }
+  const uint64_t passed = (flags & ~(kFixedNoReplace | kPopulate | kLocked | kNoReserve)) | kFixed;
+  const long mapped = library(thread, SYS_mmap, at, size, protection, passed, fd, offset);
+  if (failed(mapped)) {
+    if (!fixed) host(SYS_munmap, static_cast<long>(at), static_cast<long>(size));
+    return mapped;
+  }
+  has_files = true;
+  if (const long reserved = reserve_file(at, size, protection, shared); failed(reserved)) {
+    library(thread, SYS_munmap, at, size);
+    return reserved;
+  }
+  const uint64_t pages = size / kPage;
+  fill(thread, at, pages <= kAtOnce || (flags & kPopulate) != 0 ? pages : kAround, protection, shared);
+  return static_cast<long>(at);
+}
+
+// The file's mapping at `at`, cut to [at, at + size).
+bool area_in(Thread* thread, uint64_t at, uint64_t size, lib_area& area) {
+  if (!has_files || library(thread, LIB_CALL_AREA, at, reinterpret_cast<uint64_t>(&area)) < 0) return false;
+  if (area.start >= at + size) return false;
+  if (area.start < at) {
+    area.offset += at - area.start;
+    area.start = at;
+  }
+  if (area.end > at + size) area.end = at + size;
+  return true;
+}
+
+uint64_t protection_of(const lib_area& area) {
+  return (area.readable != 0 ? 1U : 0U) | (area.writable != 0 ? 2U : 0U) | (area.executable != 0 ? 4U : 0U);
+}
+
+// Writable code is what a policy may forbid: the guest could write what no file holds, and run it.
+bool forbids(uint64_t protection) {
+  return boot.allow_writable_code == 0 && (protection & (kWrite | kExecute)) == (kWrite | kExecute);
+}
+
+struct Locked {
+  Locked() { memory_lock.lock(); }
+  ~Locked() { memory_lock.unlock(); }
+};
+
+}  // namespace
+
+long map(Thread* thread, uint64_t at, uint64_t size, uint64_t protection, uint64_t flags, uint64_t fd, uint64_t offset) {
+  if (size == 0 || offset % kPage != 0) return -kEinval;
+  size = page_up(size);
+  if (size == 0) return -kEnomem;
+  if (forbids(protection)) return -kEacces;
+  if ((flags & (kFixed | kFixedNoReplace)) != 0) {
+    if (at % kPage != 0) return -kEinval;
+    if (!is_guests(at, size)) return -kEnomem;
+  } else {
+    at = page_down(at);
+    if (!is_guests(at, size)) at = 0;
+  }
+  const Locked locked;
+  if ((flags & kAnonymous) == 0) return map_file(thread, at, size, protection, flags, fd, offset);
+  const long result = host_map(at, size, protection, flags & ~kHuge, -1, 0);
+  if (!failed(result) && has_files && (flags & kFixed) != 0) library(thread, SYS_munmap, static_cast<uint64_t>(result), size);
+  return result;
+}
+
+long unmap(Thread* thread, uint64_t at, uint64_t size) {
+  if (at % kPage != 0 || size == 0) return -kEinval;
+  size = page_up(size);
+  if (!is_guests(at, size)) return -kEinval;
+  const Locked locked;
+  const long result = host(SYS_munmap, static_cast<long>(at), static_cast<long>(size));
+  if (!failed(result) && has_files) library(thread, SYS_munmap, at, size);
+  return result;
+}
+
+long protect(Thread* thread, uint64_t at, uint64_t size, uint64_t protection) {
+  if (at % kPage != 0) return -kEinval;
+  size = page_up(size);
+  if (!is_guests(at, size)) return -kEnomem;
+  if (forbids(protection)) return -kEacces;
+  const Locked locked;
+  lib_area area{};
+  for (uint64_t from = at; from < at + size && area_in(thread, from, at + size - from, area); from = area.end) {
+    const long allowed = library(thread, SYS_mprotect, area.start, area.end - area.start, protection & 7);
+    if (allowed < 0) return allowed;
+    // Pages that were given out to be read only.
+    if (area.shared != 0 && area.writable == 0 && (protection & kWrite) != 0) reserve_file(area.start, area.end - area.start, protection, true);
+  }
+  return host(SYS_mprotect, static_cast<long>(at), static_cast<long>(size), static_cast<long>(protection));
+}
+
+namespace {
+
+// A file's mapping consists of many of the host's, which it will not move in one.
+long remap_file(Thread* thread, const lib_area& area, uint64_t at, uint64_t old_size, uint64_t size, uint64_t flags, uint64_t wanted) {
+  if (area.end < at + (old_size < size ? old_size : size)) return -kEfault;
+  const uint64_t protection = protection_of(area);
+  const bool shared = area.shared != 0;
+  if (size <= old_size && (flags & kRemapFixed) == 0) {
+    if (size < old_size) {
+      host(SYS_munmap, static_cast<long>(at + size), static_cast<long>(old_size - size));
+      library(thread, SYS_munmap, at + size, old_size - size);
+    }
+    return static_cast<long>(at);
+  }
+  if ((flags & kMayMove) == 0) return -kEnomem;
+  if (!shared && (protection & kWrite) != 0) return -kEnomem;  // what was written to it would be lost
+  uint64_t to = wanted;
+  if ((flags & kRemapFixed) == 0) {
+    const long place = host_map(0, size, 0, kPrivate | kAnonymous | kNoReserve, -1, 0);
+    if (failed(place)) return place;
+    to = static_cast<uint64_t>(place);
+  }
+  host(SYS_munmap, static_cast<long>(at), static_cast<long>(old_size));
+  const long moved = library(thread, SYS_mremap, at, old_size, size, kMayMove | kRemapFixed, to);
+  if (failed(moved)) return moved;
+  if (const long reserved = reserve_file(to, size, protection, shared); failed(reserved)) return reserved;
+  return moved;
+}
+
+}  // namespace
+
+long remap(Thread* thread, uint64_t at, uint64_t old_size, uint64_t size, uint64_t flags, uint64_t wanted) {
+  if (at % kPage != 0 || size == 0 || (flags & ~(kMayMove | kRemapFixed | kDontUnmap)) != 0) return -kEinval;
+  old_size = page_up(old_size);
+  size = page_up(size);
+  if (!is_guests(at, old_size == 0 ? kPage : old_size)) return -kEfault;
+  if ((flags & kRemapFixed) != 0 && (wanted % kPage != 0 || !is_guests(wanted, size))) return -kEinval;
+  const Locked locked;
+  lib_area area{};
+  if (area_in(thread, at, old_size == 0 ? kPage : old_size, area) && area.start == at) return remap_file(thread, area, at, old_size, size, flags, wanted);
+  const long result = host(SYS_mremap, static_cast<long>(at), static_cast<long>(old_size), static_cast<long>(size), static_cast<long>(flags),
+                           static_cast<long>(wanted));
+  if (!failed(result) && has_files && (flags & kRemapFixed) != 0) library(thread, SYS_munmap, wanted, size);
+  return result;
+}
+
+long advise(Thread* thread, uint64_t at, uint64_t size, uint64_t advice) {
+  if (!is_guests(at, page_up(size))) return -kEnomem;
+  if (advice == kDoFork || advice == kDontFork) return 0;  // of the library kernel's pages, none may be left out
+  lib_area area{};
+  const Locked locked;
+  if (advice == kRemove && area_in(thread, at, page_up(size), area)) return -kEinval;  // it would be the kernel's memory
+  return host(SYS_madvise, static_cast<long>(at), static_cast<long>(size), static_cast<long>(advice));
+}
+
+long sync_memory(Thread* thread, uint64_t at, uint64_t size, uint64_t flags) {
+  if (at % kPage != 0 || (flags & ~uint64_t{7}) != 0 || (flags & 5) == 5) return -kEinval;
+  size = page_up(size);
+  if (!is_guests(at, size)) return -kEnomem;
+  lib_area area{};
+  for (uint64_t from = at; from < at + size && area_in(thread, from, at + size - from, area); from = area.end) {
+    // Nobody but the host saw what was written: all that could be is dirty.
+    uint64_t physical[LIB_MOST_PAGES];
+    for (uint64_t page = area.start; area.shared != 0 && area.writable != 0 && page < area.end; page += LIB_MOST_PAGES * kPage) {
+      const uint64_t left = (area.end - page) / kPage;
+      library(thread, LIB_CALL_PAGES, page, left < LIB_MOST_PAGES ? left : LIB_MOST_PAGES, 1, reinterpret_cast<uint64_t>(physical));
+    }
+    const long done = library(thread, SYS_msync, area.start, area.end - area.start, flags);
+    if (done < 0) return done;
+  }
+  return 0;
+}
+
+long set_break(Thread* thread, uint64_t wanted) {
+  const Locked locked;
+  const uint64_t old = page_up(heap_end);
+  const uint64_t top = page_up(wanted);
+  if (wanted < heap_start || !is_guests(heap_start, top - heap_start)) return static_cast<long>(heap_end);
+  if (top > old) {
+    const long grown = host_map(old, top - old, 3, kPrivate | kAnonymous | kFixedNoReplace, -1, 0);
+    if (failed(grown)) return static_cast<long>(heap_end);
+    if (static_cast<uint64_t>(grown) != old) {  // a host that does not know the flag
+      host(SYS_munmap, grown, static_cast<long>(top - old));
+      return static_cast<long>(heap_end);
+    }
+  } else if (top < old) {
+    host(SYS_munmap, static_cast<long>(top), static_cast<long>(old - top));
+  }
+  static_cast<void>(thread);
+  heap_end = wanted;
+  return static_cast<long>(heap_end);
+}
+
+bool map_file_page(Thread* thread, uint64_t where) {
+  if (!has_files || !is_guests(page_down(where), kPage)) return false;
+  lib_area area{};
+  const uint64_t page = page_down(where);
+  if (!area_in(thread, page, kPage, area) || area.start != page) return false;
+  lib_area whole{};
+  library(thread, LIB_CALL_AREA, page, reinterpret_cast<uint64_t>(&whole));
+  uint64_t count = (whole.end - page) / kPage;
+  if (count > kAround) count = kAround;
+  // Only what is not there yet: a private page that was written must stay. One that is missing faults again.
+  const uint64_t protection = protection_of(whole);
+  if (whole.shared == 0) count = 1;
+  return fill(thread, page, count, protection, whole.shared != 0) > 0;
+}
+
+void forget_all() {
+  const auto drop = [](uint64_t start, uint64_t end) { host(SYS_munmap, static_cast<long>(start), static_cast<long>(end - start)); };
+  drop(0, LIB_RESERVED);
+  drop(LIB_END, boot.kept_start);
+  drop(boot.kept_end, kEnd);
+  heap_start = heap_end = 0;
+  has_files = false;
+}
+
+void start_break(uint64_t start) { heap_start = heap_end = start; }
+
+}  // namespace sandstone::runtime

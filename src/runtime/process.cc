@@ -1,0 +1,174 @@
+// Processes and threads: a task of the library kernel's and a thread of the host's, made together.
+
+#include "runtime/dispatch.h"
+#include "runtime/memory.h"
+#include "runtime/signal.h"
+
+namespace sandstone::runtime {
+
+extern "C" {
+long clone_thread(long flags, uint64_t stack, uint64_t child_tid, uint64_t tls, Thread* child);
+[[noreturn]] void rt_go_to_frame(void* ucontext);
+[[noreturn]] void rt_go_to(uint64_t* registers);
+}
+
+namespace {
+
+constexpr uint64_t kVm = 0x100, kFs = 0x200, kFiles = 0x400, kSighand = 0x800, kPidfd = 0x1000, kVfork = 0x4000, kParent = 0x8000,
+                   kThread = 0x10000, kSysvsem = 0x40000, kSetTls = 0x80000, kParentSetTid = 0x100000, kChildClearTid = 0x200000,
+                   kChildSetTid = 0x1000000, kIntoCgroup = 0x200000000, kClearSighand = 0x100000000;
+constexpr int kSigChld = 17, kSigKill = 9;
+constexpr uint64_t kSignalMask = 0xff;
+constexpr long kFutexWait = 0;
+
+struct Wanted {
+  uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size, cgroup;
+};
+
+long wanted_of(const Context& context, uint64_t number, Wanted& wanted) {
+  const uint64_t* r = context.r;
+  switch (number) {
+    case SYS_fork: wanted.exit_signal = kSigChld; return 0;
+    case SYS_vfork: wanted.flags = kVm | kVfork; wanted.exit_signal = kSigChld; return 0;
+    case SYS_clone:
+      wanted.flags = r[RDI] & 0xffffffff & ~kSignalMask;
+      wanted.exit_signal = r[RDI] & kSignalMask;
+      wanted.stack = r[RSI];
+      wanted.parent_tid = r[RDX];
+      if ((wanted.flags & kPidfd) != 0) wanted.pidfd = r[RDX];
+      wanted.child_tid = r[R10];
+      wanted.tls = r[R8];
+      return 0;
+    default: {
+      const uint64_t size = r[RSI];
+      if (size < 64) return -kEinval;
+      if (size > sizeof wanted) return -7;  // E2BIG
+      if (!guarded_copy(&wanted, pointer(r[RDI]), size)) return -kEfault;
+      if ((wanted.flags & (kClearSighand | kIntoCgroup)) != 0 || wanted.set_tid_size != 0) return -kEnosys;
+      if ((wanted.stack == 0) != (wanted.stack_size == 0)) return -kEinval;
+      wanted.stack += wanted.stack_size;
+      return 0;
+    }
+  }
+}
+
+struct HostFrame {  // what the host pushes for a handler, from the ucontext on
+  uint64_t flags, link, stack_at, stack_flags, stack_size, r[kRegisters], fp, reserved[8], mask;
+};
+constexpr uint64_t kSiginfoSize = 128;
+constexpr uint64_t kFpNoteAt = 464;
+
+// Where the child starts: as its parent, from a copy of the frame that the parent's call came with.
+void* copy_frame(Thread* child, const Context& context) {
+  const uint64_t top = reinterpret_cast<uint64_t>(child) + kHostStackAt + kHostStackSize;
+  uint32_t note[2];
+  memcpy(note, context.fp + kFpNoteAt, sizeof note);
+  const uint64_t fp_size = note[0] == 0x46505853 ? note[1] : 512;
+  const uint64_t fp = (top - fp_size) & ~uint64_t{63};
+  memcpy(pointer(fp), context.fp, fp_size);
+  const uint64_t at = ((fp - sizeof(HostFrame) - kSiginfoSize) & ~uint64_t{15});
+  memcpy(pointer(at), context.frame, sizeof(HostFrame) + kSiginfoSize);
+  auto* frame = pointer<HostFrame>(at);
+  frame->fp = fp;
+  frame->stack_at = reinterpret_cast<uint64_t>(child) + kHostStackAt;
+  frame->stack_size = kHostStackSize;
+  return frame;
+}
+
+// Until the child has run another program, or is no more.
+void wait_for(Thread* thread, const lib_carrier* child) {
+  const struct {
+    int64_t seconds, nanoseconds;
+  } part{0, 20'000'000};
+  while (__atomic_load_n(&thread->vfork_done, __ATOMIC_ACQUIRE) == 0 && __atomic_load_n(&child->task, __ATOMIC_ACQUIRE) != 0)
+    host(SYS_futex, word(&thread->vfork_done), kFutexWait, 0, word(&part));
+}
+
+}  // namespace
+
+// Where the child's thread begins, on its slot's stack.
+extern "C" void rt_child(Thread* child) {
+  if (child->vfork_parent != nullptr || child->tid == 0) {
+    // A process of its own.
+    memory_lock.reset();
+    threads_alive = 1;
+  }
+  become(child);
+  const uint64_t tid_at = child->child_tid;
+  if (tid_at != 0) put_word(tid_at, static_cast<uint32_t>(library(child, SYS_gettid)));
+  child->carrier->hold = 0;
+  child->kicked = 1;  // what came for the new task before there was a thread to tell
+  if (child->guest_sp != 0) rt_go_to_frame(pointer(child->guest_sp));
+  rt_go_to(pointer<uint64_t>(child->stack - sizeof(uint64_t) * kRegisters));
+}
+
+long clone(Thread* thread, Context& context, uint64_t number) {
+  Wanted wanted{};
+  if (const long error = wanted_of(context, number, wanted); error < 0) return error;
+  const bool is_thread = (wanted.flags & kThread) != 0;
+  const bool waits = (wanted.flags & kVfork) != 0;
+  // Memory that two processes share would be wiped for both by an exec: who waits for that one anyway gets a copy.
+  if ((wanted.flags & kVm) != 0 && !is_thread && !waits) return -kEinval;
+
+  Thread* child = take_thread();
+  if (child == nullptr) return -kEagain;
+  constexpr uint64_t kOurs = kSetTls | kParentSetTid | kChildSetTid | kChildClearTid | kVfork;
+  uint64_t flags = wanted.flags & ~kOurs;
+  if (!is_thread) flags &= ~kVm;
+  if (!is_thread && (flags & kSighand) != 0) flags &= ~kSighand;  // Linux gives it with the memory only
+  memory_lock.lock();
+  thread->carrier->hold = 0;
+  const long pid = library_as_guest(thread, LIB_CALL_CLONE, flags | wanted.exit_signal, 0, (wanted.flags & kPidfd) != 0 ? wanted.pidfd : 0);
+  if (pid < 0) {
+    memory_lock.unlock();
+    give_back(child);
+    return pid == -kErestart ? -kEagain : pid;
+  }
+  boot.kernel->bind(child->carrier, static_cast<lib_s32>(thread->carrier->cloned));
+  child->carrier->vmalloc_generation = thread->carrier->vmalloc_generation;
+  if (!is_thread) {
+    child->alternate = thread->alternate;
+    child->alternate_size = thread->alternate_size;
+  }
+  child->tid = is_thread ? static_cast<uint32_t>(pid) : 0;
+  child->child_tid = (wanted.flags & kChildSetTid) != 0 ? wanted.child_tid : 0;
+  if ((wanted.flags & kParentSetTid) != 0) put_word(wanted.parent_tid, static_cast<uint32_t>(pid));
+  thread->vfork_done = 0;
+  if (waits) child->vfork_parent = thread;
+
+  uint64_t* r = nullptr;
+  if (context.frame != nullptr) {
+    auto* frame = static_cast<HostFrame*>(copy_frame(child, context));
+    child->guest_sp = reinterpret_cast<uint64_t>(frame);
+    r = frame->r;
+  } else {
+    r = pointer<uint64_t>(child->stack - sizeof(uint64_t) * kRegisters);
+    memcpy(r, context.r, sizeof(uint64_t) * kRegisters);
+  }
+  r[RAX] = 0;
+  if (wanted.stack != 0) r[RSP] = wanted.stack;
+
+  uint64_t host_flags = is_thread ? kVm | kFs | kFiles | kSighand | kThread | kSysvsem : kParent;
+  host_flags |= wanted.flags & (kSetTls | kChildClearTid);
+  if (is_thread) __atomic_fetch_add(&threads_alive, 1, __ATOMIC_ACQ_REL);
+  // The child's first stack is the one that it does not go on from.
+  const uint64_t first_stack = context.frame != nullptr ? child->stack : reinterpret_cast<uint64_t>(child) + kHostStackAt + kHostStackSize;
+  const long made = clone_thread(static_cast<long>(host_flags), first_stack, wanted.child_tid, wanted.tls, child);
+  memory_lock.unlock();
+  if (made < 0) {
+    if (is_thread) __atomic_fetch_sub(&threads_alive, 1, __ATOMIC_ACQ_REL);
+    boot.kernel->unbind(child->carrier);
+    if (!is_thread) {
+      library(thread, SYS_kill, static_cast<uint64_t>(pid), kSigKill);
+      library(thread, SYS_wait4, static_cast<uint64_t>(pid), 0, 0x40000000 /* __WALL */, 0);
+    } else {
+      library(thread, SYS_tkill, static_cast<uint64_t>(pid), kSigKill);
+    }
+    give_back(child);
+    return made;
+  }
+  if (waits) wait_for(thread, child->carrier);
+  return pid;
+}
+
+}  // namespace sandstone::runtime

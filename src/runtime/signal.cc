@@ -1,0 +1,403 @@
+#include "runtime/signal.h"
+
+#include <stddef.h>
+
+#include <initializer_list>
+
+#include "runtime/dispatch.h"
+#include "runtime/memory.h"
+
+namespace sandstone::runtime {
+
+extern "C" {
+void rt_restorer();
+extern const char rt_leave_window[], rt_leave_window_end[], rt_restorer_last[], host_blocking_window[], host_blocking_last[],
+    host_blocking_kicked[], guarded_copy_at[], guarded_copy_bad[], rt_text_start[], rt_text_end[];
+}
+
+namespace {
+
+constexpr int kSigIll = 4, kSigTrap = 5, kSigBus = 7, kSigFpe = 8, kSigKill = 9, kSigSegv = 11, kSigSys = 31;
+constexpr uint64_t kOnStack = 0x08000000, kNoDefer = 0x40000000, kSigInfo = 4, kHasRestorer = 0x04000000;
+constexpr uint64_t kSaRestart = 0x10000000;
+constexpr uint32_t kDisable = 2, kOnAlternate = 1, kSsAutoDisarm = 1U << 31;
+constexpr uint64_t kRedZone = 128;
+constexpr uint64_t kDirection = 0x400, kTrapFlag = 0x100;
+// What a guest may set of the flags by rt_sigreturn.
+constexpr uint64_t kFlagsOfUser = 0x50dd5 | 0x200000;
+
+struct Stack {
+  uint64_t at;
+  uint32_t flags, unused;
+  uint64_t size;
+};
+
+// As the kernel has it (arch/x86/include/uapi/asm/sigcontext.h, ucontext.h).
+struct Ucontext {
+  uint64_t flags, link;
+  Stack stack;
+  uint64_t r[kRegisters];
+  uint64_t fp;
+  uint64_t reserved[8];
+  uint64_t mask;
+};
+
+struct Frame {
+  uint64_t restorer;
+  Ucontext context;
+  uint8_t info[128];
+};
+
+// The end of the legacy part of a vector state in a frame.
+struct FpNote {
+  uint32_t magic, extended_size;
+  uint64_t features;
+  uint32_t size, unused[7];
+};
+constexpr uint64_t kLegacySize = 512, kNoteAt = 464, kMxcsrAt = 24, kHeaderSize = 64;
+constexpr uint32_t kMagic1 = 0x46505853, kMagic2 = 0x46505845;
+constexpr uint64_t kMostState = 12 << 10;
+
+uint64_t address(const char* label) { return reinterpret_cast<uint64_t>(label); }
+
+bool in_runtime(uint64_t ip) { return ip >= address(rt_text_start) && ip < address(rt_text_end); }
+bool in_kernel(uint64_t ip) { return ip >= boot.kernel->text_start && ip < boot.kernel->text_end; }
+
+bool on_alternate(const Thread* thread, uint64_t sp) {
+  return thread->alternate_size != 0 && sp > thread->alternate && sp - thread->alternate <= thread->alternate_size;
+}
+
+struct Vector {
+  uint64_t size;
+  uint64_t features;
+};
+
+// What the processor saves in all.
+Vector vector_state() {
+  static Vector known;
+  if (known.size != 0) return known;
+  uint32_t a = 13, b = 0, c = 0, d = 0;
+  asm volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+  uint32_t low = 0, high = 0;
+  asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  known.features = uint64_t{high} << 32 | low;
+  known.size = b > kMostState ? kMostState : b;
+  return known;
+}
+
+// Writes the guest's vector state to `at`; its size there was vector_size().
+uint64_t vector_size(const Context& context) {
+  if (context.fp == nullptr) return vector_state().size + 4;
+  const auto* note = reinterpret_cast<const FpNote*>(context.fp + kNoteAt);
+  return note->magic == kMagic1 && note->extended_size <= kMostState + 4 ? note->extended_size : kLegacySize;
+}
+
+bool save_vectors(const Context& context, uint64_t at) {
+  if (context.fp != nullptr) return guarded_copy(pointer(at), context.fp, vector_size(context));
+  alignas(64) uint8_t state[kMostState + 64];
+  const Vector all = vector_state();
+  memset(state + kLegacySize, 0, kHeaderSize);
+  asm volatile("xsave64 %0" : "+m"(state) : "a"(static_cast<uint32_t>(all.features)), "d"(static_cast<uint32_t>(all.features >> 32)));
+  auto* note = reinterpret_cast<FpNote*>(state + kNoteAt);
+  *note = {kMagic1, static_cast<uint32_t>(all.size) + 4, all.features, static_cast<uint32_t>(all.size), {}};
+  memcpy(state + all.size, &kMagic2, sizeof kMagic2);
+  return guarded_copy(pointer(at), state, all.size + 4);
+}
+
+void clean(uint8_t* state, uint64_t size, uint64_t features) {
+  uint32_t mxcsr = 0;
+  memcpy(&mxcsr, state + kMxcsrAt, sizeof mxcsr);
+  mxcsr &= 0xffff;
+  memcpy(state + kMxcsrAt, &mxcsr, sizeof mxcsr);
+  if (size <= kLegacySize) return;
+  uint64_t present = 0;
+  memcpy(&present, state + kLegacySize, sizeof present);
+  present &= features;
+  memset(state + kLegacySize, 0, kHeaderSize);
+  memcpy(state + kLegacySize, &present, sizeof present);
+}
+
+void load_vectors(const uint8_t* state) {
+  const Vector all = vector_state();
+  asm volatile("xrstor64 %0" : : "m"(*state), "a"(static_cast<uint32_t>(all.features)), "d"(static_cast<uint32_t>(all.features >> 32)) : "memory");
+}
+
+// From a frame of the guest's, which it may have changed.
+bool restore_vectors(Context& context, uint64_t at) {
+  alignas(64) uint8_t state[kMostState + 64];
+  memset(state, 0, kLegacySize + kHeaderSize);
+  if (at == 0) {
+    reset_vector_state(context);
+    return true;
+  }
+  if (!guarded_copy(state, pointer(at), kLegacySize)) return false;
+  FpNote note;
+  memcpy(&note, state + kNoteAt, sizeof note);
+  const uint64_t ours = vector_size(context);
+  const uint64_t features = vector_state().features;
+  bool whole = note.magic == kMagic1 && note.extended_size == ours && ours > kLegacySize;
+  if (whole) whole = guarded_copy(state + kLegacySize, pointer(at + kLegacySize), ours - kLegacySize);
+  if (!whole) {
+    const uint64_t legacy = 3;
+    memcpy(state + kLegacySize, &legacy, sizeof legacy);
+  }
+  clean(state, kLegacySize + 1, features);
+  if (context.fp == nullptr) {
+    load_vectors(state);
+    return true;
+  }
+  FpNote keep;
+  memcpy(&keep, context.fp + kNoteAt, sizeof keep);
+  if (ours <= kLegacySize) {
+    memcpy(context.fp, state, kLegacySize);
+  } else {
+    memcpy(context.fp, state, whole ? ours - 4 : kLegacySize + kHeaderSize);
+  }
+  memcpy(context.fp + kNoteAt, &keep, sizeof keep);
+  return true;
+}
+
+// The frame for the handler that is due. False: the guest's stack cannot take it.
+bool build_frame(Thread* thread, Context& context, const lib_signal& signal) {
+  uint64_t* r = context.r;
+  const uint64_t old_sp = r[RSP];
+  uint64_t sp = old_sp - kRedZone;
+  if ((signal.flags & kOnStack) != 0 && thread->alternate_size != 0 && !on_alternate(thread, old_sp))
+    sp = thread->alternate + thread->alternate_size;
+  sp = (sp - vector_size(context)) & ~uint64_t{63};
+  const uint64_t fp = sp;
+  sp = ((sp - sizeof(Frame)) & ~uint64_t{15}) - 8;
+  if (sp >= LIB_RESERVED && sp < LIB_END) return false;
+
+  Frame frame{};
+  frame.restorer = signal.restorer;
+  frame.context.flags = 7;  // extended state, and the stack's segment as it should be
+  frame.context.stack = {thread->alternate, thread->alternate_size == 0 ? kDisable : on_alternate(thread, old_sp) ? kOnAlternate : 0, 0,
+                         thread->alternate_size};
+  memcpy(frame.context.r, r, sizeof frame.context.r);
+  frame.context.r[SEGMENTS] = 0x2b000000000033;
+  frame.context.fp = fp;
+  frame.context.mask = signal.mask;
+  memcpy(frame.info, signal.info, sizeof frame.info);
+  if (!save_vectors(context, fp) || !guarded_copy(pointer(sp), &frame, sizeof frame)) return false;
+
+  r[RDI] = signal.number;
+  r[RSI] = sp + offsetof(Frame, info);
+  r[RDX] = sp + offsetof(Frame, context);
+  r[RAX] = 0;
+  r[RSP] = sp;
+  r[RIP] = signal.handler;
+  r[FLAGS] &= ~(kDirection | kTrapFlag);
+  return true;
+}
+
+// Which of the carrier's answers there was; ends with the task.
+bool signal_due(Thread* thread) {
+  const uint32_t status = thread->carrier->status;
+  if (status == LIB_EXITED) leave_host(thread);
+  if (status == LIB_GONE) host(SYS_exit_group, 125);
+  thread->carrier->status = LIB_RETURNED;
+  return status == LIB_SIGNAL;
+}
+
+bool ask(Thread* thread) {
+  thread->carrier->hold = 0;
+  library_as_guest(thread, SYS_getppid);
+  return signal_due(thread);
+}
+
+// What is due now and all that is due after it: handlers nest, the last one runs first.
+void deliver(Thread* thread, Context& context) {
+  for (int count = 0; count < 64; ++count) {
+    const lib_signal signal = thread->carrier->signal;
+    if (!build_frame(thread, context, signal)) die(thread, kSigSegv);
+    if (!ask(thread)) return;
+  }
+}
+
+void again(Context& context, uint64_t number) {
+  context.r[RAX] = number;
+  context.r[RIP] -= 2;  // the instruction is there, in every form of a call site that asks for this
+}
+
+}  // namespace
+
+void settle(Thread* thread, Context& context, uint64_t number, long result) {
+  context.r[RAX] = static_cast<uint64_t>(result);
+  lib_carrier* carrier = thread->carrier;
+  if (__builtin_expect(carrier->status == LIB_RETURNED && carrier->hold == 0, 1)) return;
+  const bool held = carrier->hold == 2;
+  carrier->hold = 0;
+  if (carrier->status != LIB_RETURNED ? !signal_due(thread) : !held || !ask(thread)) return;
+  if (result == -kErestart && number != kNoRestart) again(context, number);
+  deliver(thread, context);
+}
+
+bool settle_interrupted(Thread* thread, Context& context, uint64_t number, bool restarts) {
+  thread->kicked = 0;
+  if (!ask(thread)) return true;
+  context.r[RAX] = static_cast<uint64_t>(-kEintr);
+  if (restarts && (thread->carrier->signal.flags & kSaRestart) != 0) again(context, number);
+  deliver(thread, context);
+  return false;
+}
+
+void look(Thread* thread, Context& context) {
+  __atomic_store_n(&thread->kicked, 0, __ATOMIC_SEQ_CST);
+  if (ask(thread)) deliver(thread, context);
+}
+
+void fault(Thread* thread, Context& context, int signal, int code, uint64_t where) {
+  library_as_guest(thread, LIB_CALL_FAULT, static_cast<uint64_t>(signal), static_cast<uint64_t>(code), where);
+  if (signal_due(thread)) deliver(thread, context);
+}
+
+void die(Thread* thread, int signal) {
+  const uint64_t action[4] = {};
+  const auto number = static_cast<uint64_t>(signal);
+  const uint64_t mask = uint64_t{1} << (number - 1);
+  library(thread, SYS_rt_sigaction, number, reinterpret_cast<uint64_t>(action), 0, 8);
+  library(thread, SYS_rt_sigprocmask, 1 /* SIG_UNBLOCK */, reinterpret_cast<uint64_t>(&mask), 0, 8);
+  for (;;) {
+    const long self = library(thread, SYS_getpid);
+    signal_due(thread);
+    library(thread, SYS_kill, static_cast<uint64_t>(self), number);
+    signal_due(thread);
+    library(thread, SYS_kill, static_cast<uint64_t>(self), kSigKill);
+    signal_due(thread);
+  }
+}
+
+void return_from_signal(Thread* thread, Context& context) {
+  Ucontext saved;
+  const uint64_t at = context.r[RSP];
+  if (!guarded_copy(&saved, pointer(at), sizeof saved) || !restore_vectors(context, saved.fp)) return die(thread, kSigSegv);
+  for (int i = R8; i <= RIP; ++i) context.r[i] = saved.r[i];
+  context.r[FLAGS] = (context.r[FLAGS] & ~kFlagsOfUser) | (saved.r[FLAGS] & kFlagsOfUser);
+  if ((saved.stack.flags & kDisable) != 0) saved.stack.size = 0;
+  thread->alternate = saved.stack.at;
+  thread->alternate_size = saved.stack.size;
+  const uint64_t result = context.r[RAX];
+  library(thread, SYS_rt_sigprocmask, 2 /* SIG_SETMASK */, reinterpret_cast<uint64_t>(&saved.mask), 0, 8);
+  settle(thread, context, kNoRestart, static_cast<long>(result));
+}
+
+long set_alternate_stack(Thread* thread, Context& context) {
+  const uint64_t wanted_at = context.r[RDI];
+  const uint64_t old_at = context.r[RSI];
+  const bool on = on_alternate(thread, context.r[RSP]);
+  const Stack old{thread->alternate, thread->alternate_size == 0 ? kDisable : on ? kOnAlternate : 0, 0, thread->alternate_size};
+  if (wanted_at != 0) {
+    Stack wanted;
+    if (!guarded_copy(&wanted, pointer(wanted_at), sizeof wanted)) return -kEfault;
+    if (on) return -kEperm;
+    const uint32_t mode = wanted.flags & ~kSsAutoDisarm;
+    if (mode != 0 && mode != kDisable && mode != kOnAlternate) return -kEinval;
+    if (mode == kDisable) wanted.at = wanted.size = 0;
+    else if (wanted.size < boot.minimum_signal_stack) return -kEnomem;
+    thread->alternate = wanted.at;
+    thread->alternate_size = wanted.size;
+  }
+  if (old_at != 0 && !guarded_copy(pointer(old_at), &old, sizeof old)) return -kEfault;
+  return 0;
+}
+
+void reset_vector_state(Context& context) {
+  alignas(64) uint8_t state[kLegacySize + kHeaderSize] = {};
+  const uint32_t mxcsr = 0x1f80;
+  const uint16_t control = 0x37f;
+  memcpy(state, &control, sizeof control);
+  memcpy(state + kMxcsrAt, &mxcsr, sizeof mxcsr);
+  if (context.fp == nullptr) return load_vectors(state);
+  FpNote keep;
+  memcpy(&keep, context.fp + kNoteAt, sizeof keep);
+  memcpy(context.fp, state, keep.magic == kMagic1 ? sizeof state : kLegacySize);
+  memcpy(context.fp + kNoteAt, &keep, sizeof keep);
+}
+
+namespace {
+
+Context context_of(void* frame) {
+  auto* ucontext = static_cast<Ucontext*>(frame);
+  return {ucontext->r, pointer<uint8_t>(ucontext->fp), frame};
+}
+
+// A call of the guest's that was not patched.
+extern "C" void rt_on_call(int, void*, void* frame) {
+  Context context = context_of(frame);
+  Thread* thread = current();
+  dispatch(thread, context);
+}
+
+extern "C" void rt_on_kick(int, void*, void* frame) {
+  auto* ucontext = static_cast<Ucontext*>(frame);
+  const uint64_t ip = ucontext->r[RIP];
+  Thread* thread = current();
+  if (!in_runtime(ip) && !in_kernel(ip)) {
+    Context context = context_of(frame);
+    return look(thread, context);
+  }
+  __atomic_store_n(&thread->kicked, 1, __ATOMIC_SEQ_CST);
+  if (ip >= address(rt_leave_window) && ip < address(rt_leave_window_end)) {
+    ucontext->r[RIP] = address(rt_leave_window);
+    ucontext->r[RSP] = thread->stack - sizeof(uint64_t) * kRegisters;
+  } else if (ip > reinterpret_cast<uint64_t>(rt_restorer) && ip <= address(rt_restorer_last)) {
+    ucontext->r[RIP] = reinterpret_cast<uint64_t>(rt_restorer);
+  } else if (ip >= address(host_blocking_window) && ip <= address(host_blocking_last)) {
+    ucontext->r[RIP] = address(host_blocking_kicked);
+  }
+}
+
+extern "C" void rt_on_fault(int number, void* info, void* frame) {
+  auto* ucontext = static_cast<Ucontext*>(frame);
+  const uint64_t ip = ucontext->r[RIP];
+  if (in_kernel(ip)) return boot.kernel->on_fault(number, info, frame);
+  uint64_t where = static_cast<uint64_t*>(info)[2];
+  Thread* thread = current();
+  const int code = static_cast<int*>(info)[2];
+  // Also for a copy of our own from a page of a file that is not there yet.
+  if (number == kSigBus && map_file_page(thread, where)) return;
+  if (ip == address(guarded_copy_at)) {
+    ucontext->r[RIP] = address(guarded_copy_bad);
+    return;
+  }
+  if (in_runtime(ip)) {
+    report("bad access in the run-time", ip, where);
+    host(SYS_exit_group, 125);
+  }
+  Context context = context_of(frame);
+  fault(thread, context, number, code, where);
+}
+
+void install(int number, void (*handler)(int, void*, void*)) {
+  const struct {
+    uint64_t handler, flags, restorer, mask;
+  } action{reinterpret_cast<uint64_t>(handler), kSigInfo | kOnStack | kNoDefer | kHasRestorer, reinterpret_cast<uint64_t>(rt_restorer), 0};
+  host(SYS_rt_sigaction, number, word(&action), 0, 8);
+}
+
+}  // namespace
+
+// From entry.S.
+extern "C" void rt_look(uint64_t* registers) {
+  Context context{registers, nullptr, nullptr};
+  look(current(), context);
+}
+extern "C" void rt_look_in_frame(void* frame) {
+  Context context = context_of(frame);
+  look(current(), context);
+}
+extern "C" void rt_call(uint64_t* registers) {
+  Context context{registers, nullptr, nullptr};
+  dispatch(current(), context);
+}
+
+void install_handlers() {
+  install(kSigSys, rt_on_call);
+  install(kKick, rt_on_kick);
+  for (const int number : {kSigSegv, kSigBus, kSigFpe, kSigIll, kSigTrap}) install(number, rt_on_fault);
+  const uint64_t none = 0;
+  host(SYS_rt_sigprocmask, 2, word(&none), 0, 8);
+}
+
+}  // namespace sandstone::runtime

@@ -1,0 +1,47 @@
+// The first guest of a sandbox, in the process that the kernel's own has forked for it.
+
+#include "runtime/dispatch.h"
+#include "runtime/signal.h"
+
+namespace sandstone::runtime {
+
+extern "C" {
+[[noreturn]] void rt_go_to(uint64_t* registers);
+[[noreturn]] void rt_start_on(uint64_t stack, Start* start);
+}
+
+extern "C" [[noreturn]] void rt_start_here(Start* start) {
+  auto* thread = pointer<Thread>(kSlots + (start->carrier->id - 1) * kSlotSize);
+  threads_alive = 1;
+  become(thread);
+  install_handlers();
+  if (start->filter != nullptr && host(SYS_seccomp, 1 /* SECCOMP_SET_MODE_FILTER */, 0, word(start->filter)) < 0) host(SYS_exit_group, 125);
+  auto* r = pointer<uint64_t>(thread->stack - sizeof(uint64_t) * kRegisters);
+  Context context{r, nullptr, nullptr};
+  // What the program leaves of its registers is at the top of the stack that we are on: below it is ours.
+  const long result = first_program(thread, context, *start);
+  if (result < 0) {
+    start->error = result;
+    library(thread, SYS_exit_group, 127);
+    leave_host(thread);
+  }
+  thread->carrier->hold = 0;
+  rt_go_to(r);
+}
+
+[[noreturn]] static void start_runtime(Start* start) {
+  const uint64_t slot = kSlots + (start->carrier->id - 1) * kSlotSize;
+  auto* thread = pointer<Thread>(slot);
+  memset(thread, 0, sizeof *thread);
+  thread->self = thread;
+  thread->stack = slot + kSlotSize;
+  thread->carrier = start->carrier;
+  rt_start_on(thread->stack - 512, start);
+}
+
+extern "C" {
+extern const Header rt_header;
+[[gnu::section(".header"), gnu::used]] const Header rt_header{kMagic, &boot, start_runtime};
+}
+
+}  // namespace sandstone::runtime

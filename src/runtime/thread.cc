@@ -1,0 +1,124 @@
+#include "runtime/thread.h"
+
+namespace sandstone::runtime {
+
+Boot boot;
+Lock memory_lock;
+uint32_t threads_alive;
+
+namespace {
+
+constexpr long kFutexWait = 0, kFutexWake = 1, kPrivate = 128;
+constexpr long kArchSetGs = 0x1001;
+constexpr uint32_t kAutoDisarm = 1U << 31;
+
+struct HostStack {
+  uint64_t at;
+  uint32_t flags, unused;
+  uint64_t size;
+};
+
+}  // namespace
+
+extern "C" [[noreturn]] void end_thread(lib_u32* used, uint32_t* alive);
+
+void Lock::lock() {
+  uint32_t expected = 0;
+  if (__atomic_compare_exchange_n(&word_, &expected, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) return;
+  while (__atomic_exchange_n(&word_, 2, __ATOMIC_ACQUIRE) != 0) host(SYS_futex, word(&word_), kFutexWait | kPrivate, 2);
+}
+
+void Lock::unlock() {
+  if (__atomic_exchange_n(&word_, 0, __ATOMIC_RELEASE) == 2) host(SYS_futex, word(&word_), kFutexWake | kPrivate, 1);
+}
+
+Thread* take_thread() {
+  static uint32_t hint;
+  lib_carrier* carriers = boot.kernel->carriers;
+  for (uint32_t i = 0; i < LIB_MAX_CARRIERS; ++i) {
+    const uint32_t at = (hint + i) % LIB_MAX_CARRIERS;
+    lib_carrier& carrier = carriers[at];
+    uint32_t expected = 0;
+    if (__atomic_load_n(&carrier.used, __ATOMIC_RELAXED) != 0 ||
+        !__atomic_compare_exchange_n(&carrier.used, &expected, 1, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+      continue;
+    hint = at;
+    // All but its word in the lock, and that it is taken.
+    lib_carrier fresh{};
+    fresh.id = at + 1;
+    fresh.used = 1;
+    fresh.vmalloc_generation = ~uint64_t{0};
+    fresh.kick = kKick;
+    memcpy(&carrier, &fresh, sizeof fresh);
+    auto* thread = pointer<Thread>(kSlots + at * kSlotSize);
+    memset(thread, 0, sizeof *thread);
+    thread->self = thread;
+    thread->stack = (kSlots + (at + 1) * kSlotSize) & ~uint64_t{15};
+    thread->carrier = &carrier;
+    return thread;
+  }
+  return nullptr;
+}
+
+void give_back(Thread* thread) { __atomic_store_n(&thread->carrier->used, 0, __ATOMIC_RELEASE); }
+
+void become(Thread* thread) {
+  if ((boot.hwcap2 & 2) != 0) {
+    asm volatile("wrgsbase %0" : : "r"(thread));
+  } else {
+    host(SYS_arch_prctl, kArchSetGs, word(thread));
+  }
+  // Disarmed while a handler runs on it: the library kernel has stacks of its own, on which a second signal may come.
+  const HostStack stack{reinterpret_cast<uint64_t>(thread) + kHostStackAt, kAutoDisarm, 0, kHostStackSize};
+  host(SYS_sigaltstack, word(&stack), 0);
+  thread->carrier->tid = static_cast<uint32_t>(host(SYS_gettid));
+  thread->carrier->pid = static_cast<uint32_t>(host(SYS_getpid));
+}
+
+long library(Thread* thread, uint64_t number, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f) {
+  if (thread->carrier->hold == 0) thread->carrier->hold = 1;
+  return boot.kernel->enter(thread->carrier, number, a, b, c, d, e, f);
+}
+
+namespace {
+
+constexpr uint32_t kWaiters = 0x80000000, kOwnerDied = 0x40000000, kTidMask = 0x3fffffff;
+
+// A mutex that its owner dies with (get_robust_list(2)). The host's kernel would compare with its own thread ids.
+void release_mutex(uint64_t futex, uint32_t tid) {
+  uint32_t value = 0;
+  if (!guarded_copy(&value, pointer(futex), sizeof value) || (value & kTidMask) != tid) return;
+  if (put_word(futex, (value & kWaiters) | kOwnerDied) && (value & kWaiters) != 0)
+    host(SYS_futex, static_cast<long>(futex), kFutexWake, 1);
+}
+
+void release_mutexes(Thread* thread) {
+  struct {
+    uint64_t next;
+    int64_t offset;
+    uint64_t pending;
+  } head{};
+  const uint64_t list = thread->robust_list;
+  if (list == 0 || !guarded_copy(&head, pointer(list), sizeof head)) return;
+  const uint32_t tid = thread->tid;
+  uint64_t entry = head.next;
+  for (int count = 0; count < 2048 && (entry & ~uint64_t{1}) != list; ++count) {
+    const uint64_t at = entry & ~uint64_t{1};
+    if (!guarded_copy(&entry, pointer(at), sizeof entry)) break;
+    if (at != (head.pending & ~uint64_t{1})) release_mutex(at + static_cast<uint64_t>(head.offset), tid);
+  }
+  if (head.pending != 0) release_mutex((head.pending & ~uint64_t{1}) + static_cast<uint64_t>(head.offset), tid);
+}
+
+}  // namespace
+
+void leave_host(Thread* thread) {
+  if (thread->robust_list != 0) release_mutexes(thread);
+  if (Thread* parent = thread->vfork_parent; parent != nullptr) {
+    __atomic_store_n(&parent->vfork_done, 1, __ATOMIC_RELEASE);
+    host(SYS_futex, word(&parent->vfork_done), kFutexWake, 1);
+  }
+  end_thread(&thread->carrier->used, &threads_alive);
+}
+
+}  // namespace sandstone::runtime
