@@ -89,7 +89,10 @@ rt_restorer_kicked:
 	andq $-16, %rsp
 	call rt_look_in_frame
 	movq %rbx, %rsp
-	jmp rt_restorer
+	testb %al, %al
+	jnz rt_restorer
+	movl $__NR_rt_sigreturn, %eax /* back into ourselves: whoever was interrupted there will look */
+	syscall
 
 /* void rt_go_to_frame(ucontext): a new thread's way to where it starts. */
 .globl rt_go_to_frame

@@ -210,7 +210,10 @@ bool ask(Thread* thread) {
 void deliver(Thread* thread, Context& context) {
   for (int count = 0; count < 64; ++count) {
     const lib_signal signal = thread->carrier->signal;
-    if (!build_frame(thread, context, signal)) die(thread, kSigSegv);
+    if (!build_frame(thread, context, signal)) {
+      report("no room for a signal's frame", context.r[RSP], signal.flags);
+      die(thread, kSigSegv);
+    }
     if (!ask(thread)) return;
   }
 }
@@ -261,9 +264,10 @@ void die(Thread* thread, int signal) {
   for (;;) {
     const long self = library(thread, SYS_getpid);
     signal_due(thread);
-    library(thread, SYS_kill, static_cast<uint64_t>(self), number);
+    thread->carrier->hold = 0;
+    library_as_guest(thread, SYS_kill, static_cast<uint64_t>(self), number);
     signal_due(thread);
-    library(thread, SYS_kill, static_cast<uint64_t>(self), kSigKill);
+    library_as_guest(thread, SYS_kill, static_cast<uint64_t>(self), kSigKill);
     signal_due(thread);
   }
 }
@@ -383,9 +387,11 @@ extern "C" void rt_look(uint64_t* registers) {
   Context context{registers, nullptr, nullptr};
   look(current(), context);
 }
-extern "C" void rt_look_in_frame(void* frame) {
+extern "C" bool rt_look_in_frame(void* frame) {
   Context context = context_of(frame);
+  if (in_runtime(context.r[RIP]) || in_kernel(context.r[RIP])) return false;
   look(current(), context);
+  return true;
 }
 extern "C" void rt_call(uint64_t* registers) {
   Context context{registers, nullptr, nullptr};
