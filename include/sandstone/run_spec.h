@@ -23,7 +23,10 @@
 namespace sandstone {
 
 // The ladder. Each tier has every wall of the tiers before it.
-enum class Tier : uint8_t { none, ns, landlock, full };
+enum class Tier : uint8_t { none, ns, landlock, full, kernel };
+
+// How the tier kernel gets at the workload's system calls.
+enum class SyscallMode : uint8_t { automatic, unotify, trap, rewrite };
 
 enum class Access : uint8_t { read_write, read_only };
 
@@ -92,6 +95,10 @@ struct RunSpec {
   std::optional<std::string> hostname;  // default "sandstone"
   std::optional<User> user;
 
+  // Tier kernel only
+  SyscallMode syscall_mode = SyscallMode::automatic;
+  bool writable_code = true;       // memory may be writable and executable at once, as just-in-time compilers want it
+
   // Environment: only what is named here, and a small default (PATH, HOME, USER, LANG, TERM with a terminal).
   std::vector<std::pair<std::string, std::string>> environment;
 
@@ -124,7 +131,9 @@ struct RunSpec {
 
 [[nodiscard]] const char* to_string(Tier tier);
 [[nodiscard]] const char* to_string(Network network);
+[[nodiscard]] const char* to_string(SyscallMode mode);
 [[nodiscard]] std::optional<Tier> parse_tier(const std::string& text);
+[[nodiscard]] std::optional<SyscallMode> parse_syscall_mode(const std::string& text);
 [[nodiscard]] std::optional<Network> parse_network(const std::string& text);
 
 }  // namespace sandstone

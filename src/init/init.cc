@@ -37,6 +37,7 @@ long word(T* pointer) {
 constexpr long kEintr = 4, kEacces = 13, kEnoent = 2, kEnotdir = 20, kEagain = 11, kEbusy = 16;
 constexpr int kSigKill = 9, kSigChld = 17, kBlock = 0, kSetMask = 2;
 constexpr int kNoHang = 1;
+constexpr int kHighFd = 40;
 
 [[noreturn]] void exit(int status) {
   for (;;) call(SYS_exit_group, status);
@@ -99,7 +100,9 @@ long execute(char** argv, char** environment) {
   if (has_flag(flags, kFlagSession)) call(SYS_setsid);
   if (has_flag(flags, kFlagTerminal)) call(SYS_ioctl, 0, 0x540E /* TIOCSCTTY */, 0);
   call(SYS_rt_sigprocmask, kSetMask, word(mask), 0, sizeof *mask);
-  *exec_error = execute(argv, environment);
+  *exec_error = has_flag(flags, kFlagProgram)
+                    ? call(SYS_execveat, kProgramFd, word(""), word(argv), word(environment), 0x1000 /* AT_EMPTY_PATH */)
+                    : execute(argv, environment);
   exit(127);
 }
 
@@ -209,7 +212,9 @@ class Slot {
   // SIGCHLD is only ever taken by signalfd, beside the supervisor's messages.
   uint64_t chld = 1ULL << (kSigChld - 1), before = 0;
   call(SYS_rt_sigprocmask, kBlock, word(&chld), word(&before), sizeof chld);
-  const long signals = call(SYS_signalfd4, -1, word(&chld), sizeof chld, 02000000 /* SFD_CLOEXEC */);
+  // Above the program's descriptors, of which there are a few.
+  long signals = call(SYS_signalfd4, -1, word(&chld), sizeof chld, 02000000 /* SFD_CLOEXEC */);
+  signals = call(SYS_fcntl, signals, 1030 /* F_DUPFD_CLOEXEC */, kHighFd);
   if (signals < 0) exit(125);
 
   // The supervisor may need to act on what the walls sent it before the workload runs. End of file: it is gone.
@@ -228,6 +233,7 @@ class Slot {
 
   // The workload's streams must reach end of file when the workload's own copies are gone.
   for (int fd = 0; fd < 3; ++fd) call(SYS_close, fd);
+  if (has_flag(flags, kFlagProgram)) call(SYS_close_range, kProgramFd, static_cast<int>(signals) - 1, 0);
 
   for (;;) {
     PollFd poll[2] = {{kControlFd, 1, 0}, {static_cast<int>(signals), 1, 0}};

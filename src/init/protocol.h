@@ -35,10 +35,12 @@ struct Message {
 // The control socket is descriptor 3; 0, 1 and 2 are the workload's.
 constexpr int kControlFd = 3;
 constexpr int kFixedArguments = 2;
+constexpr int kProgramFd = 4;
 constexpr char kFlagTerminal = 't';   // descriptor 0 becomes the controlling terminal
 constexpr char kFlagSession = 's';    // the workload leads a session of its own
 constexpr char kFlagReaper = 'r';     // not process 1 of a pid namespace: adopt orphans, and kill them one by one
 constexpr char kFlagSlot = 'p';       // a second thread keeps a place among the processes that RLIMIT_NPROC counts
+constexpr char kFlagProgram = 'x';    // the workload is executed from descriptor kProgramFd; the ones above are for it
 constexpr char kFlagNone = '-';
 
 }  // namespace sandstone::init

@@ -45,6 +45,7 @@ struct ChildPlan {
   int control;
   int supervisors_end;  // of the same socket
   int init_image;
+  std::vector<Fd> program;  // its executable and descriptors
   std::vector<std::string> words;
   std::vector<char*> argv = pointers(words);
   std::vector<char*> environment = pointers(setup.environment);
@@ -135,6 +136,8 @@ void reset_signals() noexcept {
   for (int fd = 0; fd < 3; ++fd)
     sys::call(SYS_dup3, child.terminal_slave_fd >= 0 ? child.terminal_slave_fd : plan.streams[fd], fd, 0);
   sys::call(SYS_dup3, plan.control, init::kControlFd, 0);
+  int place_of_program = init::kProgramFd;
+  for (const Fd& fd : plan.program) sys::call(SYS_dup3, fd.get(), place_of_program++, 0);
   const long r = sys::call(SYS_execveat, plan.init_image, sys::word(""), sys::word(plan.argv.data()),
                            sys::word(plan.environment.data()), AT_EMPTY_PATH);
   child.fail(static_cast<int>(r), "run process 1");
@@ -243,7 +246,7 @@ bool tell(const Fd& control, uint32_t kind, int32_t value) {
   return ::send(control.get(), &message, sizeof message, MSG_NOSIGNAL) == sizeof message;
 }
 
-Result<Launched> launch(walls::Setup& setup, WallList& walls, engine::Ports ports, int cgroup_fd) {
+Result<Launched> launch(walls::Setup& setup, WallList& walls, engine::Ports ports, int cgroup_fd, Program* program) {
   auto pair = make_socket_pair(SOCK_SEQPACKET);
   if (!pair) return pair.error();
   auto child_end = out_of_the_way(std::move(pair->second));
@@ -258,10 +261,22 @@ Result<Launched> launch(walls::Setup& setup, WallList& walls, engine::Ports port
   if (setup.has("session") || setup.spec.terminal) flags += init::kFlagSession;
   if (setup.spec.terminal) flags += init::kFlagTerminal;
   if (setup.keeps_slot) flags += init::kFlagSlot;
+  std::vector<Fd> parts;
+  if (program != nullptr) {
+    flags += init::kFlagProgram;
+    parts.push_back(std::move(program->executable));
+    for (Fd& fd : program->descriptors) parts.push_back(std::move(fd));
+    for (Fd& fd : parts) {
+      auto high = out_of_the_way(std::move(fd));
+      if (!high) return high.error();
+      fd = std::move(*high);
+    }
+  }
   std::vector<std::string> words = {"sandstone-init", flags};
+  if (program != nullptr) words.insert(words.end(), program->arguments.begin(), program->arguments.end());
   words.insert(words.end(), setup.spec.argv.begin(), setup.spec.argv.end());
   std::shared_ptr<ChildPlan> plan(new ChildPlan{setup, walls, {ports.in.get(), ports.out.get(), ports.err.get()}, child_end->get(),
-                                                pair->first.get(), high_image->get(), std::move(words)});
+                                                pair->first.get(), high_image->get(), std::move(parts), std::move(words)});
 
   CloneArgs args{};
   int pidfd = -1;

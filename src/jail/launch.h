@@ -10,6 +10,7 @@
 
 #include "base/fd.h"
 #include "engine/engine.h"
+#include "jail/program.h"
 #include "walls/control_group.h"
 #include "walls/setup.h"
 #include "walls/wall.h"
@@ -35,8 +36,8 @@ struct Launched {
 
 // Clones, raises the walls and waits until all stand. On an Error, which names the wall, the child is gone. `setup` and
 // `walls` must outlive the child.
-// `cgroup_fd`: the group to be born in, or -1.
-Result<Launched> launch(walls::Setup& setup, WallList& walls, engine::Ports ports, int cgroup_fd);
+// `cgroup_fd`: the group to be born in, or -1. `program`: what to run instead of the command, or null.
+Result<Launched> launch(walls::Setup& setup, WallList& walls, engine::Ports ports, int cgroup_fd, Program* program);
 
 // Sends one message to process 1.
 bool tell(const Fd& control, uint32_t kind, int32_t value);

@@ -35,7 +35,7 @@ const engine::Engine& jail_engine() {
   return engine;
 }
 
-Result<std::unique_ptr<engine::Workload>> JailWorkload::start(const RunSpec& spec, engine::Ports ports) {
+Result<std::unique_ptr<engine::Workload>> JailWorkload::start(const RunSpec& spec, engine::Ports ports, Program* program) {
   auto prepared = prepare(spec);
   if (!prepared) return prepared.error();
   std::unique_ptr<JailWorkload> workload(new JailWorkload(std::move(*prepared)));
@@ -49,7 +49,7 @@ Result<std::unique_ptr<engine::Workload>> JailWorkload::start(const RunSpec& spe
     workload->network_ = std::move(*network);
   }
   auto& group = workload->group_;
-  auto launched = launch(setup, workload->prepared_->walls, std::move(ports), group ? group->fd() : -1);
+  auto launched = launch(setup, workload->prepared_->walls, std::move(ports), group ? group->fd() : -1, program);
   if (!launched && group && group->usage().memory_kills > 0)
     return Error{"-m", "the kernel ran out of it while the walls were raised", "raise it"};
   if (!launched) return launched.error();

@@ -152,6 +152,11 @@ void run_kernel(const Options& options, libkernel::Image& image, Shared& shared)
   if (!guest.valid()) fail(shared, system_error("library kernel", "cannot make the first process", -first));
   streams.give(guest);
   init.call(SYS_prctl, PR_SET_NAME, "sandstone-init");
+  if (options.gid != 0) {
+    guest.call(SYS_setgroups, 0, nullptr);
+    guest.call(SYS_setresgid, options.gid, options.gid, options.gid);
+  }
+  if (options.uid != 0) guest.call(SYS_setresuid, options.uid, options.uid, options.uid);
   if (const int64_t moved = guest.call(SYS_chdir, options.folder); moved < 0)
     fail(shared, system_error("-w", fmt::format("cannot enter {}", options.folder), static_cast<int>(-moved)));
 

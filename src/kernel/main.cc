@@ -60,8 +60,10 @@ int end_as(const Shared& shared) {
 int run(int argc, char** argv) {
   auto options = parse(argc, argv);
   if (!options) return fail(options.error());
+  if (char folder[4096]; ::getcwd(folder, sizeof folder) != nullptr) options->folder = folder;
   auto image = libkernel::Image::load(options->image_fd, options->memory);
   if (!image) return fail(image.error());
+  ::close_range(3, static_cast<unsigned>(image->descriptor()) - 1, 0);
   void* page = ::mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (page == MAP_FAILED) return fail(system_error("sandstone-kernel", "mmap", errno));
   auto& shared = *new (page) Shared{};
@@ -94,8 +96,8 @@ int run(int argc, char** argv) {
     return {};
   };
   Result<void> added = add_folder("/", "root", true);
-  for (size_t i = 0; added && i < options->writable.size(); ++i)
-    added = add_folder(options->writable[i], "volume" + std::to_string(i), false);
+  for (size_t i = 0; added && i < options->volumes.size(); ++i)
+    added = add_folder(options->volumes[i].path, "volume" + std::to_string(i), options->volumes[i].read_only);
   if (!added) {
     ::kill(kernel, SIGKILL);
     return fail(added.error());

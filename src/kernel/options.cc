@@ -21,14 +21,22 @@ Result<Options> parse(int argc, char** argv) {
     else if (flag == "--memory") options.memory = std::strtoull(value().c_str(), nullptr, 10);
     else if (flag == "--mode") {
       const std::string mode = value();
-      options.mode = mode == "rewrite" ? runtime::Mode::rewrite : mode == "unotify" ? runtime::Mode::notify : runtime::Mode::trap;
+      options.mode = mode == "rewrite" || mode == "auto" ? runtime::Mode::rewrite : mode == "unotify" ? runtime::Mode::notify : runtime::Mode::trap;
     } else if (flag == "--verbose") options.verbose = true;
     else if (flag == "--terminal") options.terminal = true;
     else if (flag == "--no-writable-code") options.allow_writable_code = false;
     else if (flag == "--hostname") options.hostname = value();
     else if (flag == "--folder") options.folder = value();
-    else if (flag == "--writable") options.writable.push_back(value());
-    else if (flag == "--tmpfs") options.tmpfs.push_back(value());
+    else if (flag == "--read-only") options.read_only = true;
+    else if (flag == "--uid") options.uid = static_cast<uint32_t>(std::strtoul(value().c_str(), nullptr, 10));
+    else if (flag == "--gid") options.gid = static_cast<uint32_t>(std::strtoul(value().c_str(), nullptr, 10));
+    else if (flag == "--writable") options.volumes.push_back({value(), false});
+    else if (flag == "--readable") options.volumes.push_back({value(), true});
+    else if (flag == "--tmpfs") {
+      const std::string text = value();
+      const size_t colon = text.find(':');
+      options.tmpfs.push_back({colon < text.size() ? text.substr(colon + 1) : text, std::strtoull(text.c_str(), nullptr, 10)});
+    }
     else return Error{"sandstone-kernel", fmt::format("'{}' is no option", flag), "sandstone run starts it"};
   }
   for (; at < argc; ++at) options.command.emplace_back(argv[at]);

@@ -19,8 +19,18 @@ struct Options {
   bool allow_writable_code = true;
   std::string hostname = "sandstone";
   std::string folder = "/";      // the working folder
-  std::vector<std::string> writable;   // folders below which the guest's writing goes to the jail's own
-  std::vector<std::string> tmpfs;
+  bool read_only = false;        // the root
+  uint32_t uid = 0, gid = 0;     // of the command, inside
+  struct Volume {
+    std::string path;  // of the jail's view, and of the guest's
+    bool read_only;
+  };
+  std::vector<Volume> volumes;   // what the guest writes there goes to the jail's own files
+  struct Tmpfs {
+    std::string path;
+    uint64_t bytes;  // 0: no limit of its own
+  };
+  std::vector<Tmpfs> tmpfs;
   std::vector<std::string> command;
 };
 

@@ -63,6 +63,8 @@ Result<void> make_tree(Task& init, const Options& options) {
   init.call(SYS_chroot, ".");
   init.call(SYS_chdir, "/");
 
+  // What the jail's view leaves out of a root folder, and scripts expect.
+  for (const char* folder : {"/mnt", "/media", "/opt", "/root", "/run", "/srv", "/var"}) init.call(SYS_mkdir, folder, 0755);
   done = mount_at(init, "proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC);
   if (done) done = mount_at(init, "sysfs", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC);
   if (done) done = mount_at(init, "dev", "/dev", "devtmpfs", MS_NOSUID, "mode=755");
@@ -70,10 +72,17 @@ Result<void> make_tree(Task& init, const Options& options) {
   if (done) done = mount_at(init, "shm", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777");
   if (!done) return done;
   link_devices(init);
-  for (const std::string& target : options.tmpfs)
-    if (done = mount_at(init, "tmpfs", target, "tmpfs", MS_NOSUID | MS_NODEV); !done) return done;
-  for (size_t i = 0; i < options.writable.size(); ++i)
-    if (done = mount_at(init, fmt::format("volume{}", i).c_str(), options.writable[i], "virtiofs", 0); !done) return done;
+  for (const auto& [path, bytes] : options.tmpfs) {
+    const std::string data = bytes == 0 ? "mode=1777" : fmt::format("mode=1777,size={}", bytes);
+    if (done = mount_at(init, "tmpfs", path, "tmpfs", MS_NOSUID | MS_NODEV, data.c_str()); !done) return done;
+  }
+  for (size_t i = 0; i < options.volumes.size(); ++i) {
+    const auto& volume = options.volumes[i];
+    done = mount_at(init, fmt::format("volume{}", i).c_str(), volume.path, "virtiofs", MS_NODEV | (volume.read_only ? MS_RDONLY : 0));
+    if (!done) return done;
+  }
+  if (options.read_only && init.call(SYS_mount, nullptr, "/", nullptr, MS_REMOUNT | MS_RDONLY | MS_BIND, nullptr) < 0)
+    return Error{"--read-only", "cannot make the root read-only", {}};
   init.call(SYS_sethostname, options.hostname, options.hostname.size());
   raise_loopback(init);
   return {};

@@ -23,6 +23,10 @@ Result<std::string> print_config(const RunSpec& spec) {
   if (!spec.name.empty()) out["name"] = spec.name;
   out["command"] = spec.argv;
   out["tier"] = to_string(spec.tier);
+  if (spec.tier == Tier::kernel) {
+    out["syscall_mode"] = to_string(spec.syscall_mode);
+    out["wx"] = spec.writable_code ? "allow" : "deny";
+  }
   out["best_effort"] = spec.best_effort;
   if (spec.walls) out["walls"] = *spec.walls;
 

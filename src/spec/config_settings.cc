@@ -51,7 +51,7 @@ Result<void> set_host_path(const Draft& draft, Text text, std::string& target) {
 
 Result<void> set_tier(Draft& draft, Text text, Text) {
   const auto tier = parse_tier(std::string(text));
-  if (!tier) return Error{{}, fmt::format("'{}' is not a tier", text), "none, ns, landlock or full"};
+  if (!tier) return Error{{}, fmt::format("'{}' is not a tier", text), "none, ns, landlock, full or kernel"};
   draft.spec.tier = *tier;
   return {};
 }
@@ -197,7 +197,28 @@ constexpr Setting kSettings[] = {
      text,
      false,
      set_tier,
-     {"tier", 0, 1, "TIER", "none, ns, landlock or full (default full)", Group::walls}},
+     {"tier", 0, 1, "TIER", "none, ns, landlock, full or kernel (default full)", Group::walls}},
+    {"syscall_mode",
+     "syscall_mode",
+     text,
+     false,
+     [](Draft& d, Text t, Text) -> Result<void> {
+       const auto mode = parse_syscall_mode(std::string(t));
+       if (!mode) return Error{{}, fmt::format("'{}' is not a mode", t), "auto, unotify, trap or rewrite"};
+       d.spec.syscall_mode = *mode;
+       return {};
+     },
+     {"syscall-mode", 0, 1, "MODE", "tier kernel: auto, unotify, trap or rewrite (default auto)", Group::walls}},
+    {"wx",
+     "wx",
+     text,
+     false,
+     [](Draft& d, Text t, Text) -> Result<void> {
+       if (t != "allow" && t != "deny") return Error{{}, fmt::format("'{}' is no policy", t), "allow or deny"};
+       d.spec.writable_code = t == "allow";
+       return {};
+     },
+     {"wx", 0, 1, "POLICY", "tier kernel: allow or deny memory that is writable and executable (default allow)", Group::walls}},
     {"best_effort",
      "best_effort",
      toggle,

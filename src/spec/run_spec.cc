@@ -106,6 +106,9 @@ Result<void> RunSpec::check() const {
   if (network != Network::user && !allow.empty()) return Error{"--allow", "has no meaning without a user network", "add --network user"};
   if (network != Network::user && !forwards.empty())
     return Error{"-p", "has no meaning without a user network", "add --network user"};
+  if (tier != Tier::kernel && syscall_mode != SyscallMode::automatic)
+    return Error{"--syscall-mode", fmt::format("the tier {} leaves the system calls to the host", to_string(tier)), "add --tier kernel"};
+  if (tier != Tier::kernel && !writable_code) return Error{"--wx", fmt::format("the tier {} cannot refuse it", to_string(tier)), "add --tier kernel"};
   if (tier == Tier::none && !walls) {
     const char* flag = !rootfs.empty() ? "--rootfs" : !mounts.empty() ? "-v" : read_only_root ? "--read-only" : hostname ? "--hostname"
                        : user ? "-u" : network == Network::user ? "--network" : limits.disk_bytes ? "--disk" : nullptr;
@@ -115,7 +118,7 @@ Result<void> RunSpec::check() const {
 }
 
 const char* to_string(Tier tier) {
-  constexpr const char* kNames[] = {"none", "ns", "landlock", "full"};
+  constexpr const char* kNames[] = {"none", "ns", "landlock", "full", "kernel"};
   return kNames[static_cast<size_t>(tier)];
 }
 
@@ -125,8 +128,19 @@ const char* to_string(Network network) {
 }
 
 std::optional<Tier> parse_tier(const std::string& text) {
-  for (Tier tier : {Tier::none, Tier::ns, Tier::landlock, Tier::full})
+  for (Tier tier : {Tier::none, Tier::ns, Tier::landlock, Tier::full, Tier::kernel})
     if (text == to_string(tier)) return tier;
+  return std::nullopt;
+}
+
+const char* to_string(SyscallMode mode) {
+  constexpr const char* kNames[] = {"auto", "unotify", "trap", "rewrite"};
+  return kNames[static_cast<size_t>(mode)];
+}
+
+std::optional<SyscallMode> parse_syscall_mode(const std::string& text) {
+  for (SyscallMode mode : {SyscallMode::automatic, SyscallMode::unotify, SyscallMode::trap, SyscallMode::rewrite})
+    if (text == to_string(mode)) return mode;
   return std::nullopt;
 }
 

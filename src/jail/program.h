@@ -1,0 +1,17 @@
+// Program: what runs inside the jail in place of the command itself, for engines that stand in the jail.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/fd.h"
+
+namespace sandstone::jail {
+
+struct Program {
+  Fd executable;                       // run from here, whatever the view holds; sealed
+  std::vector<Fd> descriptors;         // the program finds them from init::kProgramFd + 1 on, in this order
+  std::vector<std::string> arguments;  // its name first; the command's words are appended
+};
+
+}  // namespace sandstone::jail

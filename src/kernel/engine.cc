@@ -1,0 +1,120 @@
+#include "kernel/engine.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <utility>
+
+#include "init/protocol.h"
+#include "jail/program.h"
+#include "jail/workload.h"
+
+namespace sandstone::kernel {
+namespace {
+
+constexpr unsigned kMfdExec = 0x10;  // MFD_EXEC, Linux 6.3
+
+// Beside the running program (a build tree), or in an installation's libexec.
+Result<Fd> open_part(const char* name, const char* variable) {
+  std::vector<std::string> places;
+  if (const char* set = variable != nullptr ? ::secure_getenv(variable) : nullptr) places.emplace_back(set);
+  char self[4096];
+  const ssize_t length = ::readlink("/proc/self/exe", self, sizeof self);
+  std::string folder(self, length > 0 ? static_cast<size_t>(length) : 0);
+  for (int up = 0; up < 2; ++up) {
+    folder.resize(std::min(folder.size(), folder.rfind('/')));
+    places.push_back(folder + "/" + name);
+    places.push_back(folder + "/libexec/sandstone/" + name);
+  }
+  places.push_back(std::string(SANDSTONE_LIBEXEC) + "/" + name);
+  for (const auto& place : places) {
+    Fd file(::open(place.c_str(), O_RDONLY | O_CLOEXEC));
+    if (file.valid()) return file;
+  }
+  return Error{"tier kernel", fmt::format("cannot find {}", name), "build it with ./dev build kernel"};
+}
+
+// A copy that nobody can write to: what runs is not to be changed through /proc/PID/exe (CVE-2019-5736).
+Result<Fd> sealed(const Fd& file, const char* name) {
+  struct stat info {};
+  if (::fstat(file.get(), &info) != 0) return system_error(name, "fstat", errno);
+  Fd copy(::memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | kMfdExec));
+  if (!copy.valid() && errno == EINVAL) copy = Fd(::memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (!copy.valid()) return system_error(name, "memfd_create", errno);
+  for (off_t at = 0; at < info.st_size;) {
+    const ssize_t moved = ::copy_file_range(file.get(), &at, copy.get(), nullptr, static_cast<size_t>(info.st_size - at), 0);
+    if (moved > 0) continue;
+    // Across file systems that do not know each other.
+    char part[1 << 16];
+    const ssize_t got = ::pread(file.get(), part, sizeof part, at);
+    if (got <= 0 || ::write(copy.get(), part, static_cast<size_t>(got)) != got) return system_error(name, "cannot copy it", errno);
+    at += got;
+  }
+  if (::fcntl(copy.get(), F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) != 0)
+    return system_error(name, "cannot seal it", errno);
+  return copy;
+}
+
+Result<jail::Program> program_for(const RunSpec& spec) {
+  auto executable = open_part("sandstone-kernel", nullptr);
+  if (!executable) return executable.error();
+  auto copy = sealed(*executable, "sandstone-kernel");
+  if (!copy) return copy.error();
+  auto image = open_part("library-kernel", "SANDSTONE_LIBRARY_KERNEL");
+  if (!image) return image.error();
+  jail::Program program;
+  program.executable = std::move(*copy);
+  program.descriptors.push_back(std::move(*image));
+  auto& words = program.arguments;
+  words = {"sandstone-kernel", "--image-fd", std::to_string(init::kProgramFd + 1), "--mode", to_string(spec.syscall_mode),
+           "--hostname", spec.hostname.value_or("sandstone")};
+  const auto add = [&words](const char* flag, std::string value) {
+    words.emplace_back(flag);
+    words.push_back(std::move(value));
+  };
+  if (spec.user) {
+    add("--uid", std::to_string(spec.user->uid));
+    add("--gid", std::to_string(spec.user->gid));
+  }
+  if (spec.terminal) words.emplace_back("--terminal");
+  if (!spec.writable_code) words.emplace_back("--no-writable-code");
+  if (spec.read_only_root) words.emplace_back("--read-only");
+  if (::getenv("SANDSTONE_KERNEL_LOG") != nullptr) words.emplace_back("--verbose");
+  for (const Mount& mount : spec.mounts) {
+    if (mount.kind == Mount::Kind::tmpfs) {
+      add("--tmpfs", fmt::format("{}:{}", mount.size_bytes, mount.destination));
+    } else {
+      add(mount.access == Access::read_write ? "--writable" : "--readable", mount.destination);
+    }
+  }
+  words.emplace_back("--");
+  return program;
+}
+
+class KernelEngine final : public engine::Engine {
+ public:
+  [[nodiscard]] bool serves(Tier tier) const override { return tier == Tier::kernel; }
+  Result<std::unique_ptr<engine::Workload>> start(const RunSpec& spec, engine::Ports ports) const override {
+    if (!spec.save_directory.empty())
+      return Error{"--save", "the tier kernel keeps what is written in memory", "use --tier full, or -v for what is to stay"};
+    RunSpec inside = spec;
+    if (!inside.user) inside.user = User{0, 0};  // whole root: it is that of the library kernel alone
+    auto program = program_for(inside);
+    if (!program) return program.error();
+    return jail::JailWorkload::start(inside, std::move(ports), &*program);
+  }
+};
+
+}  // namespace
+
+const engine::Engine& kernel_engine() {
+  static const KernelEngine engine;
+  return engine;
+}
+
+}  // namespace sandstone::kernel
