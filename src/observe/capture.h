@@ -81,8 +81,9 @@ class Capture {
   void strings(unsigned arg, uint64_t from, uint64_t most) {
     uint64_t pointers[8];
     const size_t got = copy_(pointers, from, sizeof pointers) / 8;
-    for (unsigned i = 0; i < got && pointers[i] != 0; ++i) text(arg, i, pointers[i], most);
-    if (got == 8 && pointers[7] != 0) cut_last(arg);
+    unsigned i = 0;
+    for (; i < got && pointers[i] != 0 && room() > 0; ++i) text(arg, i, pointers[i], most);
+    if (i > 0 && (i == got || pointers[i] != 0)) mark_last(PieceHeader::kMore);
   }
 
   // How many strings there are.
@@ -109,7 +110,7 @@ class Capture {
     uint64_t left = smaller(total, most);
     for (uint64_t i = 0; i < got && left > 0; ++i) {
       const uint64_t take = smaller(vectors[i].length, left);
-      bytes(arg, part::data, vectors[i].base, take, most);
+      bytes(arg, part::data + static_cast<unsigned>(i), vectors[i].base, take, most);
       left -= take;
     }
   }
@@ -152,10 +153,8 @@ class Capture {
     close(arg, which, length, false);
   }
 
-  void cut_last(unsigned arg) {
-    uint8_t* header = record_.memory + last_;
-    if (record_.captured > 0 && header[0] == arg)
-      header[1] = static_cast<uint8_t>(header[1] | PieceHeader::kCut);
+  void mark_last(uint8_t flag) {
+    record_.memory[last_ + 1U] = static_cast<uint8_t>(record_.memory[last_ + 1U] | flag);
   }
 
   Record& record_;

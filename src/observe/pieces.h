@@ -32,7 +32,7 @@ class Pieces {
   [[nodiscard]] std::optional<Piece> find(unsigned arg, unsigned part = part::whole) const {
     std::optional<Piece> found;
     each([&](const PieceHeader& header, const Piece& piece) {
-      if (header.arg == arg && (header.part & ~PieceHeader::kCut) == part && !found) found = piece;
+      if (header.arg == arg && header.place() == part && !found) found = piece;
     });
     return found;
   }

@@ -17,22 +17,23 @@ enum class Disposition : uint8_t { library, host, both, refused };
 enum class Transport : uint8_t { rewritten, trapped, notified };
 
 struct PieceHeader {
-  uint8_t arg;  // 0 to 5
-  uint8_t
-      part;  // which memory of that argument (Part), or the string's place in a list; kCut: there was more
+  uint8_t arg;   // 0 to 5
+  uint8_t part;  // which memory of that argument (below), or the string's place in a list; and the flags
   uint16_t length;
 
-  static constexpr uint8_t kCut = 0x80;
+  static constexpr uint8_t kCut = 0x80;   // there was more
+  static constexpr uint8_t kMore = 0x40;  // of a list: more strings follow
+  [[nodiscard]] constexpr unsigned place() const { return part & 0x3fU; }
 };
 static_assert(sizeof(PieceHeader) == 4);
 
 namespace part {
 enum : uint8_t {
   whole = 0,    // what the argument points to
-  second = 1,   // the same after the call, where it also matters before
+  second = 1,   // the same after the call, where it matters before it as well
   vectors = 2,  // iovec structs
-  data = 3,     // what these point to, one after the other
-  name = 4,     // a message's address
+  name = 3,     // a message's address
+  data = 4,     // what the first iovec points to; 5 for the second, and so on
 };
 }
 

@@ -184,7 +184,7 @@ void measure(const char* name, uint32_t number, const uint64_t (&args)[6], int64
 }
 
 TEST(TraceRing, CostOfARecord) {
-  const char path[] = "/usr/lib/x86_64-linux-gnu/libc.so.6";
+  const char path[64] = "/usr/lib/x86_64-linux-gnu/libc.so.6";
   char buffer[4096] = "root:x:0:0:root:/root:/bin/bash\n";
   const auto at = [](const void* memory) { return reinterpret_cast<uint64_t>(memory); };
   measure("getppid", SYS_getppid, {}, 1);
