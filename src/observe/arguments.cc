@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <linux/futex.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 
@@ -14,10 +15,6 @@ namespace sandstone::observe {
 namespace {
 
 using calls::Kind;
-
-std::string hex(uint64_t value) {
-  return value == 0 ? "0" : fmt::format("{:#x}", value);
-}
 
 std::string at_flags(uint64_t value, uint32_t number) {
   const bool removes = number == SYS_unlinkat;
@@ -45,8 +42,6 @@ std::optional<std::string> plain_word(Kind kind, uint64_t value) {
       return fmt::format("{}", static_cast<int32_t>(value));
     case Kind::dirfd:
       return descriptor(value, true);
-    case Kind::natural:
-      return fmt::format("{}", static_cast<uint32_t>(value));
     case Kind::size:
       return fmt::format("{}", value);
     case Kind::offset:
@@ -54,7 +49,7 @@ std::optional<std::string> plain_word(Kind kind, uint64_t value) {
     case Kind::mode:
       return file_mode(value);
     case Kind::hex:
-      return hex(value);
+      return hex_text(value);
     case Kind::device:
       return fmt::format("makedev({:#x}, {:#x})", gnu_dev_major(value), gnu_dev_minor(value));
     default:
@@ -74,7 +69,7 @@ std::optional<std::string> fcntl_text(const Record& record, const Pieces& pieces
     case F_GET_SEALS:
       return std::nullopt;
     case F_SETFD:
-      return value == FD_CLOEXEC ? "FD_CLOEXEC" : hex(value);
+      return value == FD_CLOEXEC ? "FD_CLOEXEC" : hex_text(value);
     case F_SETFL:
       return open_flags(value);
     case F_SETSIG:
@@ -99,30 +94,38 @@ std::optional<std::string> ioctl_text(const Record& record, const Pieces& pieces
   const auto request = static_cast<uint32_t>(record.args[1]);
   if (request == FIOCLEX || request == FIONCLEX || request == TIOCNOTTY) return std::nullopt;
   const auto piece = pieces.find(i);
-  if (!piece) return hex(record.args[i]);
+  if (!piece) return hex_text(record.args[i]);
   if (request == TIOCGWINSZ || request == TIOCSWINSZ)
     return fmt::format("{{ws_row={}, ws_col={}, ws_xpixel={}, ws_ypixel={}}}", piece->get<uint16_t>(0),
                        piece->get<uint16_t>(2), piece->get<uint16_t>(4), piece->get<uint16_t>(6));
   return fmt::format("[{}]", piece->get<int32_t>(0));
 }
 
-// How many arguments an operation of futex(2) has.
-unsigned futex_arguments(uint64_t operation) {
+// Whether an operation of futex(2) has argument `i`.
+bool futex_has(uint64_t operation, unsigned i) {
   switch (operation & static_cast<uint32_t>(FUTEX_CMD_MASK)) {
     case FUTEX_UNLOCK_PI:
     case FUTEX_TRYLOCK_PI:
-      return 2;
+      return i < 2;
     case FUTEX_WAKE:
     case FUTEX_FD:
-      return 3;
+      return i < 3;
     case FUTEX_WAIT:
     case FUTEX_LOCK_PI:
-      return 4;
+      return i < 4;
+    case FUTEX_WAKE_BITSET:
+      return i < 3 || i == 5;
+    case FUTEX_WAIT_BITSET:
+      return i != 4;
     case FUTEX_REQUEUE:
-      return 5;
+      return i < 5;
     default:
-      return 6;
+      return true;
   }
+}
+
+bool is_device(uint64_t mode) {
+  return S_ISCHR(mode) || S_ISBLK(mode);
 }
 
 bool has_argument(const Record& record, unsigned i) {
@@ -137,7 +140,11 @@ bool has_argument(const Record& record, unsigned i) {
     case SYS_mremap:
       return i < 4 || (record.args[3] & 2) != 0;  // MREMAP_FIXED
     case SYS_futex:
-      return i < futex_arguments(record.args[1]);
+      return futex_has(record.args[1], i);
+    case SYS_mknod:
+      return i < 2 || is_device(record.args[1]);
+    case SYS_mknodat:
+      return i < 3 || is_device(record.args[2]);
     default:
       return true;
   }
@@ -176,6 +183,10 @@ std::optional<std::string> argument_text(const Record& record, const calls::Call
       return ioctl_text(record, pieces, i);
     case Kind::at_flags:
       return at_flags(value, record.number);
+    case Kind::natural:
+      if (record.number == SYS_futex && i == 5 && static_cast<uint32_t>(value) == FUTEX_BITSET_MATCH_ANY)
+        return "FUTEX_BITSET_MATCH_ANY";
+      return fmt::format("{}", static_cast<uint32_t>(value));
     case Kind::socket_protocol:
       return protocol_name(record.args[0], value);
     case Kind::socket_option:

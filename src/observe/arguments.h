@@ -14,6 +14,8 @@ namespace sandstone::observe {
 std::string quote(std::span<const uint8_t> bytes, bool cut);
 // NULL or 0x7ffc1d30.
 std::string pointer_text(uint64_t value);
+// 0 or 0x7ffc1d30.
+std::string hex_text(uint64_t value);
 
 // Structs, from what was captured of them; a cut one reads as if zeroes followed. Empty for kinds that are
 // none.

@@ -40,7 +40,7 @@ std::string result_text(const Record& record, const Call* call, const Pieces& pi
   switch (call != nullptr ? call->result : calls::Kind::integer) {
     case calls::Kind::pointer:
     case calls::Kind::hex:
-      text = word == 0 ? "0" : fmt::format("{:#x}", word);
+      text = hex_text(word);
       break;
     case calls::Kind::mode:
       text = fmt::format("{:#03o}", word);
@@ -90,7 +90,7 @@ std::vector<std::string> format_arguments(const Record& record) {
   const Call* call = calls::find(record.number);
   std::vector<std::string> out;
   if (call == nullptr) {
-    for (const uint64_t arg : record.args) out.push_back(fmt::format("{:#x}", arg));
+    for (const uint64_t arg : record.args) out.push_back(hex_text(arg));
     return out;
   }
   const Pieces pieces(record);

@@ -124,6 +124,8 @@ TEST(TraceText, Memory) {
   EXPECT_EQ(line(0, SYS_futex, 0x1000, FUTEX_WAIT_PRIVATE, 2, nullptr),
             "futex(0x1000, FUTEX_WAIT_PRIVATE, 2, NULL) = 0");
   EXPECT_EQ(line(1, SYS_futex, 0x1000, FUTEX_WAKE, 1), "futex(0x1000, FUTEX_WAKE, 1) = 1");
+  EXPECT_EQ(line(0, SYS_futex, 0x1000, FUTEX_WAIT_BITSET | FUTEX_CLOCK_REALTIME, 4, nullptr, nullptr, -1),
+            "futex(0x1000, FUTEX_WAIT_BITSET|FUTEX_CLOCK_REALTIME, 4, NULL, FUTEX_BITSET_MATCH_ANY) = 0");
   EXPECT_EQ(line(3, SYS_memfd_create, "x", MFD_CLOEXEC), R"(memfd_create("x", MFD_CLOEXEC) = 3)");
 }
 
@@ -142,8 +144,9 @@ TEST(TraceText, Processes) {
   for (const std::string& word : words) many.push_back(word.c_str());
   many.push_back(nullptr);
   const std::string one = "\"" + words[0] + "\", ";
-  EXPECT_EQ(line(0, SYS_execve, "/bin/ls", many.data(), nullptr),
-            "execve(\"/bin/ls\", [" + one + one + one + one + one + one + one + "\"www\"..., ...], NULL) = 0");
+  EXPECT_EQ(
+      line(0, SYS_execve, "/bin/ls", many.data(), nullptr),
+      "execve(\"/bin/ls\", [" + one + one + one + one + one + one + one + "\"www\"..., ...], NULL) = 0");
   Record exit{};
   capture_entry(exit, SYS_exit_group, {7}, copy_own_memory);
   EXPECT_EQ(format_text(exit), "exit_group(7) = ?");
@@ -248,7 +251,7 @@ TEST(TraceText, Waiting) {
 
 TEST(TraceText, UnknownCallsAndErrors) {
   EXPECT_EQ(line(-ENOSYS, 600, 1, 2, 3),
-            "syscall_0x258(0x1, 0x2, 0x3, 0x0, 0x0, 0x0) = -1 ENOSYS (Function not implemented)");
+            "syscall_0x258(0x1, 0x2, 0x3, 0, 0, 0) = -1 ENOSYS (Function not implemented)");
   EXPECT_EQ(line(-999, SYS_getpid), "getpid() = -1 E999 (Unknown error)");
   EXPECT_EQ(line(-512, SYS_pause), "pause() = -1 ERESTARTSYS (To be restarted)");
 }

@@ -77,7 +77,7 @@ constexpr Name kStatx[] = {{0xfff, "STATX_ALL"}, N(STATX_BASIC_STATS), N(STATX_T
                            N(STATX_MTIME),       N(STATX_CTIME),       N(STATX_INO),   N(STATX_SIZE),
                            N(STATX_BLOCKS),      N(STATX_BTIME),       N(STATX_MNT_ID)};
 
-constexpr Name kDescriptor[] = {N(O_CLOEXEC), N(O_NONBLOCK), N(O_DIRECT)};
+constexpr Name kDescriptor[] = {N(O_NONBLOCK), N(O_DIRECT), N(O_CLOEXEC)};
 
 constexpr Name kEventfd[] = {N(EFD_SEMAPHORE), N(EFD_CLOEXEC), N(EFD_NONBLOCK)};
 

@@ -47,4 +47,8 @@ std::string pointer_text(uint64_t value) {
   return value == 0 ? "NULL" : fmt::format("{:#x}", value);
 }
 
+std::string hex_text(uint64_t value) {
+  return value == 0 ? "0" : fmt::format("{:#x}", value);
+}
+
 }  // namespace sandstone::observe

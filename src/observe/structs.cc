@@ -68,7 +68,7 @@ std::string siginfo_text(const Piece& piece) {
 
 std::string statx_text(const Piece& piece) {
   const auto mode = piece.get<uint16_t>(28);
-  return fmt::format("{{stx_mask={}, stx_attributes={:#x}, stx_mode={}, stx_size={}, ...}}",
+  return fmt::format("{{stx_mask={}, stx_attributes={}, stx_mode={}, stx_size={}, ...}}",
                      named_word(Kind::statx_mask, piece.get<uint32_t>(0)), piece.get<uint64_t>(8),
                      file_mode(mode), piece.get<uint64_t>(40));
 }
