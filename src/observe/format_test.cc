@@ -136,13 +136,12 @@ TEST(TraceText, Processes) {
   const char* argv[] = {"ls", "-l", "a\"b", nullptr};
   const char* env[] = {"A=1", "B=2", nullptr};
   Record exec = pretended(0, SYS_execve, "/bin/ls", argv, env);
-  EXPECT_EQ(format_text(exec),
-            R"(execve("/bin/ls", ["ls", "-l", "a\"b"], )" + at(env) + " /* 2 vars */) = 0");
-  std::vector<std::string> words(20, std::string(30, 'w'));
-  std::vector<const char*> many;
-  for (const std::string& word : words) many.push_back(word.c_str());
+  EXPECT_EQ(format_text(exec), R"(execve("/bin/ls", ["ls", "-l", "a\"b"], )" +
+                                   at(static_cast<const void*>(env)) + " /* 2 vars */) = 0");
+  const std::string word(30, 'w');
+  std::vector<const char*> many(20, word.c_str());
   many.push_back(nullptr);
-  const std::string one = "\"" + words[0] + "\", ";
+  const std::string one = "\"" + word + "\", ";
   EXPECT_EQ(
       line(0, SYS_execve, "/bin/ls", many.data(), nullptr),
       "execve(\"/bin/ls\", [" + one + one + one + one + one + one + one + "\"www\"..., ...], NULL) = 0");
@@ -160,7 +159,7 @@ TEST(TraceText, Processes) {
             "wait4(5, [{WIFSTOPPED(s) && WSTOPSIG(s) == SIGSTOP}], WSTOPPED, NULL) = 5");
   EXPECT_EQ(line(0, SYS_wait4, 5, &status, WNOHANG, nullptr),
             "wait4(5, " + at(&status) + ", WNOHANG, NULL) = 0");
-  const uint64_t limit[2] = {8192 * 1024, ~uint64_t{0}};
+  const uint64_t limit[2] = {uint64_t{8192} * 1024, ~uint64_t{0}};
   EXPECT_EQ(line(0, SYS_prlimit64, 0, 3, nullptr, limit),
             "prlimit64(0, RLIMIT_STACK, NULL, {rlim_cur=8192*1024, rlim_max=RLIM64_INFINITY}) = 0");
   const timespec second{1, 0};

@@ -3,19 +3,18 @@
 #include "observe/ring.h"
 
 namespace sandstone::observe {
+namespace {
 
 using CopyFunction = size_t (*)(void* to, uint64_t from, size_t length);
 
-void keep_entry(Record& record, uint32_t number, const uint64_t (&args)[6], CopyFunction copy);
-bool keep_exit(Record& record, int64_t result, CopyFunction copy, RingWriter& ring);
-
-void keep_entry(Record& record, uint32_t number, const uint64_t (&args)[6], CopyFunction copy) {
+[[gnu::used]] void keep_entry(Record& record, uint32_t number, const uint64_t (&args)[6], CopyFunction copy) {
   capture_entry(record, number, args, copy);
 }
 
-bool keep_exit(Record& record, int64_t result, CopyFunction copy, RingWriter& ring) {
+[[gnu::used]] bool keep_exit(Record& record, int64_t result, CopyFunction copy, RingWriter& ring) {
   capture_exit(record, result, copy);
   return ring.push(record);
 }
 
+}  // namespace
 }  // namespace sandstone::observe
