@@ -67,6 +67,25 @@ bool is_nop(const ZydisDecodedInstruction& instruction) {
   return instruction.mnemonic == ZYDIS_MNEMONIC_NOP;
 }
 
+bool is_odd(const ZydisDecodedInstruction& instruction) {
+  switch (instruction.meta.category) {
+    case ZYDIS_CATEGORY_IO:
+    case ZYDIS_CATEGORY_IOSTRINGOP:
+      return true;
+    case ZYDIS_CATEGORY_INTERRUPT:
+      return instruction.mnemonic != ZYDIS_MNEMONIC_INT3;
+    default:
+      break;
+  }
+  if (instruction.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR) return true;
+  // hlt is how C libraries end a program that nothing else could end.
+  if ((instruction.attributes & ZYDIS_ATTRIB_IS_PRIVILEGED) != 0) return instruction.mnemonic != ZYDIS_MNEMONIC_HLT;
+  // `add %al,(%rax)` is what zeros decode to.
+  return instruction.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && instruction.opcode == 0 &&
+         (instruction.attributes & ZYDIS_ATTRIB_HAS_MODRM) != 0 && instruction.raw.modrm.mod == 0 &&
+         instruction.raw.modrm.reg == 0 && instruction.raw.modrm.rm == 0;
+}
+
 }  // namespace
 
 Instruction decode(std::span<const std::byte> bytes) {
@@ -74,6 +93,7 @@ Instruction decode(std::span<const std::byte> bytes) {
   if (ZYAN_FAILED(ZydisDecoderDecodeInstruction(&decoder(), nullptr, bytes.data(), bytes.size(), &raw))) return {};
   Instruction instruction{.length = raw.length, .flow = flow_of(raw)};
   instruction.padding = is_nop(raw) || raw.mnemonic == ZYDIS_MNEMONIC_INT3;
+  instruction.odd = is_odd(raw);
   if ((raw.attributes & ZYDIS_ATTRIB_IS_RELATIVE) != 0 && raw.raw.imm[0].is_relative)
     instruction.target = raw.length + raw.raw.imm[0].value.s;
   return instruction;

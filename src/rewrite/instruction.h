@@ -24,6 +24,7 @@ struct Instruction {
   uint8_t length = 0;  // 0: no instruction
   Flow flow = Flow::next;
   bool padding = false;  // a nop of any length, or int3
+  bool odd = false;      // no compiler makes it of a program for user mode: a sign that these bytes are data
   int64_t target = 0;    // of a relative jump or call: offset from the instruction's first byte
 };
 

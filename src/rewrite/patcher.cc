@@ -69,7 +69,7 @@ void Patcher::patch(uint32_t offset) {
   const Window window(text_, offset, kReach);
   if (!window.seen(offset)) return;
   Site& site = result_.sites.emplace_back(Site{.offset = offset});
-  if (window.at(offset) == nullptr || in_restorer(text_, offset)) return;
+  if (window.at(offset) == nullptr || !window.plausible(offset) || in_restorer(text_, offset)) return;
   if (number_of(window, text_, offset) == __NR_rt_sigreturn) return;
   (void)(try_before(window, site, true) || try_after(window, site) || try_island(window, site) ||
          try_before(window, site, false));
@@ -79,10 +79,11 @@ bool Patcher::try_before(const Window& window, Site& site, bool strict) {
   std::vector<uint32_t> run;  // offsets of what is displaced, last first
   for (uint32_t at = site.offset; !text_.is_start(at);) {
     const Instruction* instruction = window.before(at, at);
-    if (instruction == nullptr || instruction->flow != Flow::next) break;
-    if (site.offset - at > kFurthestBack) break;
-    const Details details = examine(text_.bytes.subspan(at));
-    if (!details.movable || (strict && details.memory)) break;
+    if (instruction == nullptr || site.offset - at > kFurthestBack) break;
+    if (instruction->flow != Flow::condition) {
+      const Details details = examine(text_.bytes.subspan(at));
+      if (!details.movable || (strict && details.memory)) break;
+    }
     if (strict && window.targeted(at + 1, site.offset + 1)) break;
     run.push_back(at);
     if (site.offset - at < kJump || window.targeted(at + 1, at + kJump)) continue;

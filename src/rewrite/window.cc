@@ -7,6 +7,7 @@ namespace {
 
 constexpr uint32_t kLongest = 15;    // bytes of an instruction
 constexpr uint32_t kFallIn = 64;     // bytes within which decoding falls into step
+constexpr uint32_t kJudged = 64;     // bytes on either side that plausible() looks at
 constexpr uint32_t kShortJump = 130;  // how far a short jump reaches, its own bytes included
 
 }  // namespace
@@ -30,7 +31,7 @@ void Window::decode_all(uint32_t place) {
   const auto pend_row = [&](uint32_t i) {
     for (uint32_t k = 0; k < kLongest; ++k) pend(i + k);
   };
-  const uint32_t again = place - first_ - std::min(place - first_, kFallIn);
+  const uint32_t again = place - first_ - std::min(place - first_, kJudged + kFallIn);
 
   auto start = std::lower_bound(text_.starts.begin(), text_.starts.end(), first_);
   for (uint32_t i = 0; i < size; ++i) {
@@ -79,6 +80,32 @@ const Instruction* Window::before(uint32_t offset, uint32_t& begins) const {
     return found;
   }
   return nullptr;
+}
+
+bool Window::ordinary(uint32_t offset, const Instruction& instruction) const {
+  if (instruction.odd) return false;
+  if (instruction.target == 0) return true;
+  const int64_t target = int64_t{offset} + instruction.target;
+  if (target < 0 || target >= text_.size()) return false;
+  const auto to = static_cast<uint32_t>(target);
+  if (to < first_ + kFallIn || to >= end()) return true;
+  // What is jumped to is an instruction, or one without its lock prefix.
+  return seen(to) || (seen(to - 1) && text_.bytes[to - 1] == std::byte{0xf0});
+}
+
+bool Window::plausible(uint32_t offset) const {
+  for (uint32_t begins = offset; begins != 0 && !text_.is_start(begins) && offset - begins < kJudged;) {
+    const Instruction* instruction = before(begins, begins);
+    if (instruction == nullptr || !ordinary(begins, *instruction)) return false;
+  }
+  for (uint32_t begins = offset; begins - offset < kJudged && begins < text_.size();) {
+    const Instruction* instruction = at(begins);
+    if (instruction == nullptr || !ordinary(begins, *instruction)) return false;
+    if (instruction->flow == Flow::jump || instruction->flow == Flow::ret || instruction->flow == Flow::stop) break;
+    begins += instruction->length;
+    if (text_.is_start(begins)) break;
+  }
+  return true;
 }
 
 bool Window::targeted(uint32_t first, uint32_t end) const {

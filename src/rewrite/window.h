@@ -25,6 +25,8 @@ class Window {
   [[nodiscard]] const Instruction* at(uint32_t offset) const;
   // The instruction that ends at `offset` and begins where at() has one; null likewise. Gives its offset.
   [[nodiscard]] const Instruction* before(uint32_t offset, uint32_t& begins) const;
+  // Whether the straight line of code through `offset` looks like a program's, not like data that happens to decode.
+  [[nodiscard]] bool plausible(uint32_t offset) const;
   // Whether something may jump to one of [first, end).
   [[nodiscard]] bool targeted(uint32_t first, uint32_t end) const;
 
@@ -40,6 +42,7 @@ class Window {
   };
   [[nodiscard]] const Slot* slot(uint32_t offset) const;
   void decode_all(uint32_t place);
+  [[nodiscard]] bool ordinary(uint32_t offset, const Instruction& instruction) const;
 
   const Text& text_;
   uint32_t first_;
