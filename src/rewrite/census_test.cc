@@ -46,6 +46,7 @@ Census count(const std::string& path) {
   for (const CodeSegment& segment : segments) {
     start = Clock::now();
     const Result result = rewrite({.text = std::span(file).subspan(segment.file_offset, segment.size),
+                                   .address = segment.address,
                                    .trampolines = 128 << 20,
                                    .capacity = 4 << 20,
                                    .entry = 0x7000'0000'0000,

@@ -39,6 +39,7 @@ Result rewrite(const Request& request) {
   if (candidates.empty()) return nothing;
 
   Text text{.bytes = request.text,
+            .null = static_cast<int64_t>(-request.address),
             .starts = {},
             .targets = find_far_targets(request.text, candidates, Patcher::kReach)};
   add_offsets(text.starts, request.starts, request.text.size());

@@ -26,6 +26,7 @@ namespace sandstone::rewrite {
 // Offsets are from the first byte of text.
 struct Request {
   std::span<const std::byte> text;       // an executable segment, at most 1 GiB of it
+  uint64_t address = 0;                  // where its file says that it is; 0 if unknown
   int64_t trampolines = 0;               // where the trampolines will be: within +-1 GiB, outside the text
   size_t capacity = 0;                   // bytes that there are for them
   uint64_t entry = 0;                    // absolute address that every trampoline jumps to

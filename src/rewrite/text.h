@@ -11,6 +11,7 @@ namespace sandstone::rewrite {
 
 struct Text {
   std::span<const std::byte> bytes;
+  int64_t null = 0;               // what a call of a weak function that is not there goes to: -(address of text)
   std::vector<uint32_t> starts;   // sorted
   std::vector<uint32_t> targets;  // sorted: starts, landings, and what targets.h finds
 

@@ -86,7 +86,7 @@ bool Window::ordinary(uint32_t offset, const Instruction& instruction) const {
   if (instruction.odd) return false;
   if (instruction.target == 0) return true;
   const int64_t target = int64_t{offset} + instruction.target;
-  if (target < 0 || target >= text_.size()) return false;
+  if (target < 0 || target >= text_.size()) return text_.null != 0 && target == text_.null;
   const auto to = static_cast<uint32_t>(target);
   if (to < first_ + kFallIn || to >= end()) return true;
   // What is jumped to is an instruction, or one without its lock prefix.
