@@ -9,6 +9,7 @@
 
 #include "rewrite/elf.h"
 #include "rewrite/rewrite.h"
+#include "rewrite/sound.h"
 
 namespace sandstone::rewrite {
 namespace {
@@ -19,6 +20,7 @@ struct Census {
   size_t trampolines = 0;  // bytes
   double read_ms = 0;
   double rewrite_ms = 0;
+  const char* wrong = nullptr;
 
   [[nodiscard]] double percent(Form form) const {
     return 100.0 * static_cast<double>(forms[static_cast<size_t>(form)]) / static_cast<double>(sites);
@@ -45,14 +47,16 @@ Census count(const std::string& path) {
   census.read_ms = since(start);
   for (const CodeSegment& segment : segments) {
     start = Clock::now();
-    const Result result = rewrite({.text = std::span(file).subspan(segment.file_offset, segment.size),
+    const Request request{.text = std::span(file).subspan(segment.file_offset, segment.size),
                                    .address = segment.address,
                                    .trampolines = 128 << 20,
                                    .capacity = 4 << 20,
                                    .entry = 0x7000'0000'0000,
                                    .starts = segment.starts,
-                                   .landings = segment.landings});
+                                   .landings = segment.landings};
+    const Result result = rewrite(request);
     census.rewrite_ms += since(start);
+    if (census.wrong == nullptr) census.wrong = what_is_unsound(request, result);
     census.trampolines += result.trampolines.size();
     for (const Site& site : result.sites) {
       ++census.forms[static_cast<size_t>(site.form)];
@@ -65,6 +69,7 @@ Census count(const std::string& path) {
               path.c_str(), census.sites, census.percent(Form::imm7), census.percent(Form::pre),
               census.percent(Form::post), census.percent(Form::rel8), census.percent(Form::none),
               census.trampolines >> 10, census.read_ms, census.rewrite_ms);
+  EXPECT_EQ(census.wrong, nullptr) << path << ": " << census.wrong;
   return census;
 }
 

@@ -7,8 +7,8 @@
 // depends on where the text is. Nothing here maps or runs anything.
 //
 // The dispatcher is entered by a jump, as the kernel would be: number in rax, arguments in rdi, rsi, rdx, r10, r8 and
-// r9, and the address to go on at in rcx. It may change rax, rcx and r11 only, finds a red zone below rsp, and ends
-// with `jmp *%rcx`. Two bytes before rcx is an instruction that makes the same call again: a `syscall` (which the host
+// r9, and the address to go on at in rcx. It may change rax, rcx, r11 and the arithmetic flags only (which every
+// compiler takes an asm to change), finds a red zone below rsp, and ends with `jmp *%rcx`. Two bytes before rcx is an instruction that makes the same call again: a `syscall` (which the host
 // sees), or for Form::rel8 the jump that led here. So a call is restarted, as by the kernel, with rip = rcx - 2.
 //
 // A site is patched only if every way into the overwritten bytes that can be found says that it is safe; all others
