@@ -1,4 +1,5 @@
-// What share of real programs' `syscall` instructions is patched. Set SANDSTONE_CENSUS to more files, parted by colons.
+// What share of real programs' `syscall` instructions is patched. Set SANDSTONE_CENSUS to more files, parted
+// by colons.
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -48,12 +49,12 @@ Census count(const std::string& path) {
   for (const CodeSegment& segment : segments) {
     start = Clock::now();
     const Request request{.text = std::span(file).subspan(segment.file_offset, segment.size),
-                                   .address = segment.address,
-                                   .trampolines = 128 << 20,
-                                   .capacity = 4 << 20,
-                                   .entry = 0x7000'0000'0000,
-                                   .starts = segment.starts,
-                                   .landings = segment.landings};
+                          .address = segment.address,
+                          .trampolines = 128 << 20,
+                          .capacity = 4 << 20,
+                          .entry = 0x7000'0000'0000,
+                          .starts = segment.starts,
+                          .landings = segment.landings};
     const Result result = rewrite(request);
     census.rewrite_ms += since(start);
     if (census.wrong == nullptr) census.wrong = what_is_unsound(request, result);
@@ -62,13 +63,16 @@ Census count(const std::string& path) {
       ++census.forms[static_cast<size_t>(site.form)];
       ++census.sites;
       if (site.form == Form::none && std::getenv("SANDSTONE_CENSUS_NONE") != nullptr)
-        std::printf("%s: %#lx traps\n", path.c_str(), static_cast<unsigned long>(segment.address + site.offset));
+        std::printf("%s: %#lx traps\n", path.c_str(),
+                    static_cast<unsigned long>(segment.address + site.offset));
     }
   }
-  std::printf("%-38s %4zu sites: imm7 %5.1f%% pre %5.1f%% post %5.1f%% rel8 %5.1f%% none %5.1f%%; %zu KiB; ms: file %.1f, text %.1f\n",
-              path.c_str(), census.sites, census.percent(Form::imm7), census.percent(Form::pre),
-              census.percent(Form::post), census.percent(Form::rel8), census.percent(Form::none),
-              census.trampolines >> 10, census.read_ms, census.rewrite_ms);
+  std::printf(
+      "%-38s %4zu sites: imm7 %5.1f%% pre %5.1f%% post %5.1f%% rel8 %5.1f%% none %5.1f%%; %zu KiB; ms: file "
+      "%.1f, text %.1f\n",
+      path.c_str(), census.sites, census.percent(Form::imm7), census.percent(Form::pre),
+      census.percent(Form::post), census.percent(Form::rel8), census.percent(Form::none),
+      census.trampolines >> 10, census.read_ms, census.rewrite_ms);
   EXPECT_EQ(census.wrong, nullptr) << path << ": " << census.wrong;
   return census;
 }

@@ -1,6 +1,7 @@
 // Function starts from .eh_frame_hdr and .eh_frame, and landing pads from the tables that they point to.
 //
-// Formats: Linux Standard Base Core 5.0, 10.6 (frames and their encodings); Itanium C++ ABI, exception handling tables.
+// Formats: Linux Standard Base Core 5.0, 10.6 (frames and their encodings); Itanium C++ ABI, exception
+// handling tables.
 #include <algorithm>
 
 #include "rewrite/elf_image.h"
@@ -134,8 +135,8 @@ std::optional<Common> read_common(const ElfImage& image, uint64_t address) {
   return cursor.ok() ? std::optional(common) : std::nullopt;
 }
 
-// The landing pads of one function's call sites; `start` is the function's. `budget` is how many sites may yet be read:
-// in a hostile file all functions share one long table.
+// The landing pads of one function's call sites; `start` is the function's. `budget` is how many sites may
+// yet be read: in a hostile file all functions share one long table.
 void add_landing_pads(const ElfImage& image, uint64_t table, uint64_t start, uint64_t& budget,
                       std::vector<uint64_t>& found) {
   Cursor cursor(image, table);

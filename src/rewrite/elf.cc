@@ -10,7 +10,9 @@ namespace {
 
 constexpr size_t kMostSegments = 64;
 
-bool is_code(const Elf64_Phdr& segment) { return segment.p_type == PT_LOAD && (segment.p_flags & PF_X) != 0; }
+bool is_code(const Elf64_Phdr& segment) {
+  return segment.p_type == PT_LOAD && (segment.p_flags & PF_X) != 0;
+}
 
 // Those of `addresses` in the segment, as offsets.
 std::vector<uint64_t> inside(const std::vector<uint64_t>& addresses, const CodeSegment& segment) {
@@ -30,9 +32,9 @@ void sort_once(std::vector<uint64_t>& addresses) {
 
 std::optional<ElfImage> ElfImage::open(std::span<const std::byte> file) {
   const auto header = read<Elf64_Ehdr>(file, 0);
-  if (!header || std::memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 || header->e_ident[EI_CLASS] != ELFCLASS64 ||
-      header->e_ident[EI_DATA] != ELFDATA2LSB || header->e_machine != EM_X86_64 ||
-      header->e_phentsize != sizeof(Elf64_Phdr))
+  if (!header || std::memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 ||
+      header->e_ident[EI_CLASS] != ELFCLASS64 || header->e_ident[EI_DATA] != ELFDATA2LSB ||
+      header->e_machine != EM_X86_64 || header->e_phentsize != sizeof(Elf64_Phdr))
     return std::nullopt;
   ElfImage image;
   image.file_ = file;
@@ -56,7 +58,8 @@ std::span<const std::byte> ElfImage::bytes_of(const Elf64_Phdr& segment) const {
 
 std::span<const std::byte> ElfImage::at(uint64_t address) const {
   for (const Elf64_Phdr& segment : segments_)
-    if (segment.p_type == PT_LOAD && address >= segment.p_vaddr && address - segment.p_vaddr < segment.p_filesz)
+    if (segment.p_type == PT_LOAD && address >= segment.p_vaddr &&
+        address - segment.p_vaddr < segment.p_filesz)
       return bytes_of(segment).subspan(address - segment.p_vaddr);
   return {};
 }

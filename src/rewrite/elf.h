@@ -1,7 +1,8 @@
-// What an ELF file tells about its code: where functions start and what may be jumped to without a direct jump.
+// What an ELF file tells about its code: where functions start and what may be jumped to without a direct
+// jump.
 //
-// The file is hostile: every offset and count in it is checked, and the work is bounded by its size. A file that lies
-// about its own code harms nobody but the program in it.
+// The file is hostile: every offset and count in it is checked, and the work is bounded by its size. A file
+// that lies about its own code harms nobody but the program in it.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,5 @@
-// libFuzzer: any bytes as text, and any bytes as an ELF file. What must hold: no access outside them (AddressSanitizer
-// looks), nothing overwritten but what is told, every jump to its trampoline.
+// libFuzzer: any bytes as text, and any bytes as an ELF file. What must hold: no access outside them
+// (AddressSanitizer looks), nothing overwritten but what is told, every jump to its trampoline.
 #include <cstdio>
 #include <cstdlib>
 

@@ -79,7 +79,8 @@ bool is_odd(const ZydisDecodedInstruction& instruction) {
   }
   if (instruction.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR) return true;
   // hlt is how C libraries end a program that nothing else could end.
-  if ((instruction.attributes & ZYDIS_ATTRIB_IS_PRIVILEGED) != 0) return instruction.mnemonic != ZYDIS_MNEMONIC_HLT;
+  if ((instruction.attributes & ZYDIS_ATTRIB_IS_PRIVILEGED) != 0)
+    return instruction.mnemonic != ZYDIS_MNEMONIC_HLT;
   // `add %al,(%rax)` is what zeros decode to.
   return instruction.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && instruction.opcode == 0 &&
          (instruction.attributes & ZYDIS_ATTRIB_HAS_MODRM) != 0 && instruction.raw.modrm.mod == 0 &&
@@ -90,7 +91,8 @@ bool is_odd(const ZydisDecodedInstruction& instruction) {
 
 Instruction decode(std::span<const std::byte> bytes) {
   ZydisDecodedInstruction raw;
-  if (ZYAN_FAILED(ZydisDecoderDecodeInstruction(&decoder(), nullptr, bytes.data(), bytes.size(), &raw))) return {};
+  if (ZYAN_FAILED(ZydisDecoderDecodeInstruction(&decoder(), nullptr, bytes.data(), bytes.size(), &raw)))
+    return {};
   Instruction instruction{.length = raw.length, .flow = flow_of(raw)};
   instruction.padding = is_nop(raw) || raw.mnemonic == ZYDIS_MNEMONIC_INT3;
   instruction.odd = is_odd(raw);

@@ -17,7 +17,7 @@ enum class Flow : uint8_t {
   ret,        // near return
   stop,       // never goes on with the instruction after it: indirect jump, ud2, hlt
   syscall,
-  other,      // may do anything: other gates into the kernel, endbr64
+  other,  // may do anything: other gates into the kernel, endbr64
 };
 
 struct Instruction {
@@ -33,11 +33,11 @@ struct Instruction {
 
 // What an instruction of Flow::next does, decoded further.
 struct Details {
-  bool movable = false;    // may run elsewhere
-  bool memory = false;     // reads or writes memory, so may fault
+  bool movable = false;  // may run elsewhere
+  bool memory = false;   // reads or writes memory, so may fault
   bool writes_rax = false;
   std::optional<uint32_t> number;  // what it sets eax to, where that is plain from it alone
-  uint8_t rip_offset = 0;  // where its distance from rip is, 4 bytes; 0: it has none
+  uint8_t rip_offset = 0;          // where its distance from rip is, 4 bytes; 0: it has none
   int32_t rip_distance = 0;
 };
 [[nodiscard]] Details examine(std::span<const std::byte> bytes);

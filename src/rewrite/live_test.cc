@@ -1,7 +1,8 @@
 // Rewrites the C library of a running process, and then makes it work.
 //
-// The dispatcher makes the real call, on the caller's stack below the red zone, and counts. Calls that come back on
-// another stack, or twice, are made where they came from: at rcx - 2 there is always a `syscall` for them.
+// The dispatcher makes the real call, on the caller's stack below the red zone, and counts. Calls that come
+// back on another stack, or twice, are made where they came from: at rcx - 2 there is always a `syscall` for
+// them.
 #include <gtest/gtest.h>
 #include <link.h>
 #include <sys/mman.h>
@@ -123,12 +124,24 @@ int in_patched_process(int (*work)(), uint64_t least_calls) {
   return status;
 }
 
-TEST(RewriteLive, Files) { EXPECT_EQ(in_patched_process(work_on_files, 300), 0); }
-TEST(RewriteLive, Memory) { EXPECT_EQ(in_patched_process(work_on_memory, 20), 0); }
-TEST(RewriteLive, Threads) { EXPECT_EQ(in_patched_process(work_with_threads, 1000), 0); }
-TEST(RewriteLive, CancelledThreads) { EXPECT_EQ(in_patched_process(work_with_cancellation, 10), 0); }
-TEST(RewriteLive, Processes) { EXPECT_EQ(in_patched_process(work_with_processes, 50), 0); }
-TEST(RewriteLive, Signals) { EXPECT_EQ(in_patched_process(work_with_signals, 50), 0); }
+TEST(RewriteLive, Files) {
+  EXPECT_EQ(in_patched_process(work_on_files, 300), 0);
+}
+TEST(RewriteLive, Memory) {
+  EXPECT_EQ(in_patched_process(work_on_memory, 20), 0);
+}
+TEST(RewriteLive, Threads) {
+  EXPECT_EQ(in_patched_process(work_with_threads, 1000), 0);
+}
+TEST(RewriteLive, CancelledThreads) {
+  EXPECT_EQ(in_patched_process(work_with_cancellation, 10), 0);
+}
+TEST(RewriteLive, Processes) {
+  EXPECT_EQ(in_patched_process(work_with_processes, 50), 0);
+}
+TEST(RewriteLive, Signals) {
+  EXPECT_EQ(in_patched_process(work_with_signals, 50), 0);
+}
 
 }  // namespace
 }  // namespace sandstone::rewrite

@@ -1,4 +1,5 @@
-// Work for a process whose libc is patched. Each gives 0, or the line of live_work_test.cc where something was wrong.
+// Work for a process whose libc is patched. Each gives 0, or the line of live_work_test.cc where something
+// was wrong.
 #pragma once
 
 namespace sandstone::rewrite {

@@ -44,12 +44,16 @@ int compare(const void* a, const void* b) {
 }
 
 std::atomic<int> signals = 0;
-void count_signal(int) { ++signals; }
+void count_signal(int) {
+  ++signals;
+}
 
 volatile uintptr_t nowhere = 64;  // an address that nothing is mapped at
 
 sigjmp_buf way_out;
-void jump_out(int) { ::siglongjmp(way_out, 1); }
+void jump_out(int) {
+  ::siglongjmp(way_out, 1);
+}
 
 }  // namespace
 
@@ -190,7 +194,7 @@ int work_with_processes() {
 }
 
 int work_with_signals() {
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = count_signal;
   MUST(::sigaction(SIGUSR1, &action, nullptr) == 0 && ::sigaction(SIGALRM, &action, nullptr) == 0);
   for (int i = 0; i < 20; ++i) MUST(::raise(SIGUSR1) == 0 && signals == i + 1);

@@ -11,7 +11,10 @@ namespace {
 constexpr uint32_t kSyscall = 2;  // bytes of the instruction
 constexpr uint32_t kJump = 5;     // bytes of `e9 rel32`
 constexpr std::byte kJumpOpcode{0xe9};
-constexpr uint32_t kFurthestBack = 40;  // how much is displaced before a site: copying more of it gains nothing
+constexpr uint32_t kNear = 64;  // bytes around a site that all forms but rel8 stay within
+
+// How much is displaced before a site: to copy more of it gains nothing.
+constexpr uint32_t kFurthestBack = 40;
 
 // `mov $15,%rax; syscall`: unwinders know a signal frame's return address by these bytes.
 constexpr uint8_t kRestorer[] = {0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05};
@@ -51,7 +54,8 @@ void for_each_island(const Window& window, uint32_t first, uint32_t end, Use&& u
       for (; run + kJump <= next; ++run)
         if (use(run)) return;
     } else {
-      dead = instruction->flow == Flow::jump || instruction->flow == Flow::ret || instruction->flow == Flow::stop;
+      dead = instruction->flow == Flow::jump || instruction->flow == Flow::ret ||
+             instruction->flow == Flow::stop;
       run = next;
     }
     at = next;
@@ -66,12 +70,12 @@ Patcher::Patcher(const Request& request, const Text& text)
 }
 
 void Patcher::patch(uint32_t offset) {
-  const Window window(text_, offset, kReach);
+  const Window window(text_, offset, kNear);
   if (!window.seen(offset)) return;
   Site& site = result_.sites.emplace_back(Site{.offset = offset});
   if (window.at(offset) == nullptr || !window.plausible(offset) || in_restorer(text_, offset)) return;
   if (number_of(window, text_, offset) == __NR_rt_sigreturn) return;
-  (void)(try_before(window, site, true) || try_after(window, site) || try_island(window, site) ||
+  (void)(try_before(window, site, true) || try_after(window, site) || try_island(site) ||
          try_before(window, site, false));
 }
 
@@ -91,7 +95,8 @@ bool Patcher::try_before(const Window& window, Site& site, bool strict) {
 
     const int64_t trampoline = trampolines_.open();
     bool moved = true;
-    for (auto one = run.rbegin(); one != run.rend(); ++one) moved = moved && trampolines_.move(*one, *window.at(*one));
+    for (auto one = run.rbegin(); one != run.rend(); ++one)
+      moved = moved && trampolines_.move(*one, *window.at(*one));
     moved = moved && trampolines_.call(site.offset);
     if (!moved) {
       trampolines_.drop();
@@ -140,17 +145,19 @@ bool Patcher::try_after(const Window& window, Site& site) {
   return true;
 }
 
-bool Patcher::try_island(const Window& window, Site& site) {
+bool Patcher::try_island(Site& site) {
+  const Window window(text_, site.offset, kReach);
   const uint32_t after = site.offset + kSyscall;
   if (window.targeted(site.offset + 1, after) || !is_free(site.offset, after)) return false;
   uint32_t island = 0;
   bool found = false;
-  for_each_island(window, after - std::min(after, 150U), std::min(window.end(), after + 150), [&](uint32_t at) {
-    const int64_t distance = int64_t{at} - after;
-    found = distance >= -128 && distance <= 127 && at + kJump <= text_.size() && is_free(at, at + kJump);
-    island = at;
-    return found;
-  });
+  for_each_island(
+      window, after - std::min(after, 150U), std::min(window.end(), after + 150), [&](uint32_t at) {
+        const int64_t distance = int64_t{at} - after;
+        found = distance >= -128 && distance <= 127 && at + kJump <= text_.size() && is_free(at, at + kJump);
+        island = at;
+        return found;
+      });
   if (!found) return false;
 
   const int64_t trampoline = trampolines_.open();
@@ -171,7 +178,8 @@ bool Patcher::try_island(const Window& window, Site& site) {
 }
 
 bool Patcher::is_free(uint32_t first, uint32_t end) const {
-  return end <= claimed_.size() && std::find(claimed_.begin() + first, claimed_.begin() + end, true) == claimed_.begin() + end;
+  return end <= claimed_.size() &&
+         std::find(claimed_.begin() + first, claimed_.begin() + end, true) == claimed_.begin() + end;
 }
 
 void Patcher::claim(uint32_t first, uint32_t end) {
@@ -206,7 +214,8 @@ Result Patcher::take() {
     }
   }
   result_.moved.insert(result_.moved.end(), islands_.begin(), islands_.end());
-  std::sort(result_.moved.begin(), result_.moved.end(), [](const Moved& a, const Moved& b) { return a.now < b.now; });
+  std::sort(result_.moved.begin(), result_.moved.end(),
+            [](const Moved& a, const Moved& b) { return a.now < b.now; });
   std::sort(result_.displaced.begin(), result_.displaced.end(),
             [](const Moved& a, const Moved& b) { return a.original < b.original; });
   return std::move(result_);

@@ -23,11 +23,11 @@ class Patcher {
   [[nodiscard]] Result take();
 
  private:
-  // Each true if it patched, and then `site` says how. `strict`: only what is as good as the `syscall` itself,
-  // which is nothing that a jump can pass by, and nothing that faults.
+  // Each true if it patched, and then `site` says how. `strict`: only what is as good as the `syscall`
+  // itself, which is nothing that a jump can pass by, and nothing that faults.
   bool try_before(const Window& window, Site& site, bool strict);
   bool try_after(const Window& window, Site& site);
-  bool try_island(const Window& window, Site& site);
+  bool try_island(Site& site);
 
   [[nodiscard]] bool is_free(uint32_t first, uint32_t end) const;
   void claim(uint32_t first, uint32_t end);
@@ -38,7 +38,7 @@ class Patcher {
   int64_t distance_;
   Trampolines trampolines_;
   Result result_;
-  std::vector<bool> claimed_;      // overwritten, or copied to a trampoline
+  std::vector<bool> claimed_;  // overwritten, or copied to a trampoline
   std::vector<Moved> islands_;
 };
 

@@ -16,7 +16,8 @@ bool in_code(const ElfImage& image, uint64_t address) {
   return false;
 }
 
-// Words that are an address of code: tables in a program that is not moved, and addends of relocations in one that is.
+// Words that are an address of code: tables in a program that is not moved, and addends of relocations in one
+// that is.
 void add_words(const ElfImage& image, std::span<const std::byte> data, std::vector<uint64_t>& found) {
   for (uint64_t at = 0; data.size() - at >= sizeof(uint64_t); at += sizeof(uint64_t)) {
     const uint64_t word = *read<uint64_t>(data, at);
@@ -39,8 +40,9 @@ std::vector<uint64_t> addresses_taken(const ElfImage& image, const Elf64_Phdr& s
   return taken;
 }
 
-// GCC's and clang's tables of position-independent code: distances of code from the table's start, 4 bytes each. Where
-// one ends is not written anywhere: it is taken to go on to the next one or to the first entry that is no code.
+// GCC's and clang's tables of position-independent code: distances of code from the table's start, 4 bytes
+// each. Where one ends is not written anywhere: it is taken to go on to the next one or to the first entry
+// that is no code.
 void add_tables(const ElfImage& image, const std::vector<uint64_t>& tables, std::vector<uint64_t>& found) {
   for (size_t i = 0; i < tables.size(); ++i) {
     if (in_code(image, tables[i])) continue;

@@ -8,6 +8,9 @@ namespace sandstone::rewrite {
 namespace {
 
 constexpr int64_t kFurthest = int64_t{1} << 30;
+// libc has 526 sites, no library more. Each takes some 10 us to look at, and a hostile text may be full of
+// them.
+constexpr size_t kMostCandidates = 1 << 15;
 constexpr size_t kLeastRoom = 32;  // of the trampolines: the entry's address and something that uses it
 
 bool makes_sense(const Request& request) {
@@ -35,7 +38,8 @@ Result rewrite(const Request& request) {
   Result nothing;
   nothing.text.assign(request.text.begin(), request.text.end());
   if (!makes_sense(request)) return nothing;
-  const std::vector<uint32_t> candidates = find_candidates(request.text);
+  std::vector<uint32_t> candidates = find_candidates(request.text);
+  if (candidates.size() > kMostCandidates) candidates.resize(kMostCandidates);
   if (candidates.empty()) return nothing;
 
   Text text{.bytes = request.text,

@@ -1,18 +1,21 @@
 // Turns a program's text into a copy whose `syscall` instructions call a dispatcher in user space.
 //
-//   rewrite::Result patched = rewrite::rewrite({.text = segment, .trampolines = 64 << 20, .capacity = 1 << 20,
-//                                               .entry = dispatcher, .starts = starts, .landings = landings});
+//   rewrite::Result patched = rewrite::rewrite({.text = segment, .trampolines = 64 << 20, .capacity = 1 <<
+//   20,
+//                                               .entry = dispatcher, .starts = starts, .landings =
+//                                               landings});
 //
-// Map patched.text where the text was and patched.trampolines at the distance that was asked for; nothing else
-// depends on where the text is. Nothing here maps or runs anything.
+// Map patched.text where the text was and patched.trampolines at the distance that was asked for; nothing
+// else depends on where the text is. Nothing here maps or runs anything.
 //
-// The dispatcher is entered by a jump, as the kernel would be: number in rax, arguments in rdi, rsi, rdx, r10, r8 and
-// r9, and the address to go on at in rcx. It may change rax, rcx, r11 and the arithmetic flags only (which every
-// compiler takes an asm to change), finds a red zone below rsp, and ends with `jmp *%rcx`. Two bytes before rcx is an instruction that makes the same call again: a `syscall` (which the host
-// sees), or for Form::rel8 the jump that led here. So a call is restarted, as by the kernel, with rip = rcx - 2.
+// The dispatcher is entered by a jump, as the kernel would be: number in rax, arguments in rdi, rsi, rdx,
+// r10, r8 and r9, and the address to go on at in rcx. It may change rax, rcx, r11 and the arithmetic flags
+// only (which every compiler takes an asm to change), finds a red zone below rsp, and ends with `jmp *%rcx`.
+// Two bytes before rcx is an instruction that makes the same call again: a `syscall` (which the host sees),
+// or for Form::rel8 the jump that led here. So a call is restarted, as by the kernel, with rip = rcx - 2.
 //
-// A site is patched only if every way into the overwritten bytes that can be found says that it is safe; all others
-// are left as they are, and trap. How ways in are found: targets.h, window.h and elf.h.
+// A site is patched only if every way into the overwritten bytes that can be found says that it is safe; all
+// others are left as they are, and trap. How ways in are found: targets.h, window.h and elf.h.
 #pragma once
 
 #include <cstddef>
@@ -45,7 +48,7 @@ enum class Form : uint8_t {
 inline constexpr size_t kForms = 5;
 
 struct Site {
-  uint32_t offset = 0;      // of the `syscall` instruction
+  uint32_t offset = 0;  // of the `syscall` instruction
   Form form = Form::none;
   uint32_t patched = 0;     // first overwritten byte: 5 from there, 2 for rel8
   uint32_t island = 0;      // rel8: 5 more bytes that are overwritten
@@ -65,8 +68,8 @@ struct Result {
   std::vector<Moved> moved;      // by `now`: every instruction of the trampolines and islands
   std::vector<Moved> displaced;  // by `original`: the instructions whose original bytes are overwritten
 
-  // For a signal frame or an unwinder: where the program would be, if it were not patched, when it is at `now`.
-  // None if that is no instruction of ours.
+  // For a signal frame or an unwinder: where the program would be, if it were not patched, when it is at
+  // `now`. None if that is no instruction of ours.
   [[nodiscard]] std::optional<int32_t> original(int32_t now) const;
   // For a return from a signal: where to go on so as to go on at `original`.
   [[nodiscard]] int32_t resume(int32_t original) const;

@@ -1,5 +1,5 @@
-// Every form, from bytes put together by hand. Each is run too, with a dispatcher that never enters the kernel: it counts
-// calls and answers 1000 more than the number.
+// Every form, from bytes put together by hand. Each is run too, with a dispatcher that never enters the
+// kernel: it counts calls and answers 1000 more than the number.
 #include "rewrite/rewrite.h"
 
 #include <gtest/gtest.h>
@@ -47,8 +47,8 @@ class Program {
                 .landings = landings_};
     result = rewrite(request_);
     EXPECT_EQ(what_is_unsound(request_, result), nullptr);
-    map_ = static_cast<std::byte*>(
-        ::mmap(nullptr, 2 * kDistance, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    map_ = static_cast<std::byte*>(::mmap(nullptr, 2 * kDistance, PROT_READ | PROT_WRITE | PROT_EXEC,
+                                          MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
     std::copy(result.text.begin(), result.text.end(), map_);
     std::copy(result.trampolines.begin(), result.trampolines.end(), map_ + kDistance);
   }
@@ -105,8 +105,10 @@ TEST(Rewrite, PreKeepsDistancesFromRip) {
 }
 
 TEST(Rewrite, PreMovesAConditionalJump) {
-  // xor %esi,%esi; test %rdi,%rdi; jne 1f; syscall; 1: lea 5(%rax),%rax; ret -- with rax = 0 from what is before
-  const Bytes text = bytes({0x31, 0xc0, 0x48, 0x85, 0xff, 0x75, 0x02, 0x0f, 0x05, 0x48, 0x8d, 0x40, 0x05, 0xc3});
+  // xor %esi,%esi; test %rdi,%rdi; jne 1f; syscall; 1: lea 5(%rax),%rax; ret -- with rax = 0 from what is
+  // before
+  const Bytes text =
+      bytes({0x31, 0xc0, 0x48, 0x85, 0xff, 0x75, 0x02, 0x0f, 0x05, 0x48, 0x8d, 0x40, 0x05, 0xc3});
   Program program(text);
   ASSERT_EQ(program.form(), Form::pre);
   EXPECT_EQ(program.run(nullptr), 1005);
@@ -116,14 +118,16 @@ TEST(Rewrite, PreMovesAConditionalJump) {
 
 TEST(Rewrite, PostMovesWhatFollows) {
   // xor %eax,%eax; syscall; cmp $-4096,%rax; ja 1f; ret; 1: or $-1,%eax; ret
-  Program program(bytes({0x31, 0xc0, 0x0f, 0x05, 0x48, 0x3d, 0, 0xf0, 0xff, 0xff, 0x77, 1, 0xc3, 0x83, 0xc8, 0xff, 0xc3}));
+  Program program(bytes(
+      {0x31, 0xc0, 0x0f, 0x05, 0x48, 0x3d, 0, 0xf0, 0xff, 0xff, 0x77, 1, 0xc3, 0x83, 0xc8, 0xff, 0xc3}));
   ASSERT_EQ(program.form(), Form::post);
   EXPECT_EQ(program.run(), 1000);
 }
 
 TEST(Rewrite, PostReencodesAConditionalJump) {
   // xor %eax,%eax; syscall; test %eax,%eax; js 1f; jne 2f; ret; 1: nop; nop; ret; 2: lea 1(%rax),%eax; ret
-  Program program(bytes({0x31, 0xc0, 0x0f, 0x05, 0x85, 0xc0, 0x78, 3, 0x75, 4, 0xc3, 0x90, 0x90, 0xc3, 0x8d, 0x40, 1, 0xc3}));
+  Program program(bytes(
+      {0x31, 0xc0, 0x0f, 0x05, 0x85, 0xc0, 0x78, 3, 0x75, 4, 0xc3, 0x90, 0x90, 0xc3, 0x8d, 0x40, 1, 0xc3}));
   ASSERT_EQ(program.form(), Form::post);
   EXPECT_EQ(program.run(), 1001);
 }
@@ -168,7 +172,8 @@ TEST(Rewrite, Rel8TakesNoBytesThatRun) {
   EXPECT_EQ(Program(read_like({0x90, 0x90, 0x90, 0x90, 0x90, 0xc3}), {}, {9}).form(), Form::none);
   EXPECT_EQ(Program(read_like({0x90, 0x90, 0x90, 0x90, 0x90, 0xc3}), {8}).form(), Form::none);
   EXPECT_EQ(Program(read_like({0x90, 0x90, 0x90, 0x90, 0xc3})).form(), Form::none);
-  EXPECT_EQ(Program(bytes({0x31, 0xc0, 0x0f, 0x05, 0x8b, 0x17, 0x90, 0x90, 0x90, 0x90, 0x90, 0xc3})).form(), Form::none);
+  EXPECT_EQ(Program(bytes({0x31, 0xc0, 0x0f, 0x05, 0x8b, 0x17, 0x90, 0x90, 0x90, 0x90, 0x90, 0xc3})).form(),
+            Form::none);
 }
 
 TEST(Rewrite, JumpsIntoTheMiddleAreHeeded) {
@@ -220,8 +225,8 @@ TEST(Rewrite, TranslatesThereAndBack) {
   EXPECT_EQ(program.result.original(base), 0);
   EXPECT_EQ(program.result.original(base + 1), std::nullopt);
   EXPECT_EQ(program.result.original(base + 2), 2);
-  EXPECT_EQ(program.result.original(base + 5), 5);       // lea return,%rcx
-  EXPECT_EQ(program.result.original(base + 5 + 7), 5);   // jmp *entry
+  EXPECT_EQ(program.result.original(base + 5), 5);      // lea return,%rcx
+  EXPECT_EQ(program.result.original(base + 5 + 7), 5);  // jmp *entry
   EXPECT_EQ(program.result.resume(0), 0);
   EXPECT_EQ(program.result.resume(2), base + 2);
   EXPECT_EQ(program.result.resume(5), 5);
@@ -232,8 +237,8 @@ TEST(Rewrite, NeedsRoomAndReach) {
   const Bytes text = bytes({0xb8, 39, 0, 0, 0, 0x0f, 0x05, 0xc3});
   const uint64_t starts[] = {0};
   const auto patched = [&](int64_t trampolines, size_t capacity) {
-    const Result result =
-        rewrite({.text = text, .trampolines = trampolines, .capacity = capacity, .entry = 1, .starts = starts});
+    const Result result = rewrite(
+        {.text = text, .trampolines = trampolines, .capacity = capacity, .entry = 1, .starts = starts});
     return !result.sites.empty() && result.sites[0].form != Form::none;
   };
   EXPECT_TRUE(patched(64, 64));

@@ -31,7 +31,8 @@ inline const char* what_is_unsound(const Request& request, const Result& result)
   };
   uint32_t last = 0;
   for (const Site& site : result.sites) {
-    if (site.offset < last || site.offset + 2 > request.text.size()) return "a site is out of order or bounds";
+    if (site.offset < last || site.offset + 2 > request.text.size())
+      return "a site is out of order or bounds";
     if (std::memcmp(request.text.data() + site.offset, "\x0f\x05", 2) != 0) return "a site is no syscall";
     last = site.offset + 1;
     if (site.form == Form::none) continue;
@@ -39,10 +40,12 @@ inline const char* what_is_unsound(const Request& request, const Result& result)
     if (!overwrite(site.patched, by_island ? 2 : 5)) return "a patch is out of bounds or over another";
     if (by_island && !overwrite(site.island, 5)) return "an island is out of bounds or over something else";
     const bool kept = site.form == Form::imm7 || site.form == Form::pre;
-    if (kept ? site.patched + 5 > site.offset : site.patched != site.offset) return "a patch is at the wrong place";
+    if (kept ? site.patched + 5 > site.offset : site.patched != site.offset)
+      return "a patch is at the wrong place";
     if (site.trampoline >= result.trampolines.size()) return "a trampoline is out of bounds";
     if (by_island && jump_target(result.text, site.patched) != site.island) return "a jump misses its island";
-    if (jump_target(result.text, by_island ? site.island : site.patched) != request.trampolines + site.trampoline)
+    if (jump_target(result.text, by_island ? site.island : site.patched) !=
+        request.trampolines + site.trampoline)
       return "a jump misses its trampoline";
   }
   for (size_t i = 0; i < request.text.size(); ++i)

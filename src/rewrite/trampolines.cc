@@ -13,7 +13,8 @@ constexpr std::byte kFill{0xcc};   // int3
 
 bool encode_distance(std::byte* field, int64_t end, int64_t target) {
   const int64_t distance = target - end;
-  if (distance < std::numeric_limits<int32_t>::min() || distance > std::numeric_limits<int32_t>::max()) return false;
+  if (distance < std::numeric_limits<int32_t>::min() || distance > std::numeric_limits<int32_t>::max())
+    return false;
   const auto value = static_cast<int32_t>(distance);
   std::memcpy(field, &value, sizeof value);
   return true;
@@ -27,7 +28,9 @@ Trampolines::Trampolines(const Request& request)
   kept_bytes_ = bytes_.size();
 }
 
-int64_t Trampolines::open() { return here(); }
+int64_t Trampolines::open() {
+  return here();
+}
 
 void Trampolines::stands_for(uint32_t original) {
   moved_.push_back({static_cast<int32_t>(here()), static_cast<int32_t>(original)});
@@ -53,8 +56,8 @@ bool Trampolines::move(uint32_t offset, const Instruction& instruction) {
     return emit_distance(target);
   }
   if (instruction.flow == Flow::condition) {
-    // The condition is the low half of the last opcode byte: 7x with 8 bits of distance, 0f 8x with 32. Prefixes are
-    // only hints, but what one of 16-bit operands does depends on the processor.
+    // The condition is the low half of the last opcode byte: 7x with 8 bits of distance, 0f 8x with 32.
+    // Prefixes are only hints, but what one of 16-bit operands does depends on the processor.
     const bool narrow = instruction.length == 2;
     if (!narrow && (instruction.length != 6 || original[0] != std::byte{0x0f})) return false;
     emit({0x0f, static_cast<uint8_t>(0x80 | (static_cast<uint8_t>(original[narrow ? 0 : 1]) & 0x0f))});

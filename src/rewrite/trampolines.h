@@ -50,7 +50,8 @@ class Trampolines {
   size_t kept_moved_ = 0;
 };
 
-// The distance field of an instruction that ends at `end` and means `target`; false if 32 bits do not hold it.
+// The distance field of an instruction that ends at `end` and means `target`; false if 32 bits do not hold
+// it.
 [[nodiscard]] bool encode_distance(std::byte* field, int64_t end, int64_t target);
 
 }  // namespace sandstone::rewrite

@@ -5,9 +5,9 @@
 namespace sandstone::rewrite {
 namespace {
 
-constexpr uint32_t kLongest = 15;    // bytes of an instruction
-constexpr uint32_t kFallIn = 64;     // bytes within which decoding falls into step
-constexpr uint32_t kJudged = 64;     // bytes on either side that plausible() looks at
+constexpr uint32_t kLongest = 15;     // bytes of an instruction
+constexpr uint32_t kFallIn = 64;      // bytes within which decoding falls into step
+constexpr uint32_t kJudged = 64;      // bytes on either side that plausible() looks at
 constexpr uint32_t kShortJump = 130;  // how far a short jump reaches, its own bytes included
 
 }  // namespace
@@ -101,7 +101,8 @@ bool Window::plausible(uint32_t offset) const {
   for (uint32_t begins = offset; begins - offset < kJudged && begins < text_.size();) {
     const Instruction* instruction = at(begins);
     if (instruction == nullptr || !ordinary(begins, *instruction)) return false;
-    if (instruction->flow == Flow::jump || instruction->flow == Flow::ret || instruction->flow == Flow::stop) break;
+    if (instruction->flow == Flow::jump || instruction->flow == Flow::ret || instruction->flow == Flow::stop)
+      break;
     begins += instruction->length;
     if (text_.is_start(begins)) break;
   }

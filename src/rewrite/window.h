@@ -1,9 +1,10 @@
 // Window: the instructions around one place of the text.
 //
-// Text may have data in it, and its symbols may be stripped, so where its instructions start is found out: decoding
-// from wrong places falls into step with the right one within a few instructions. A window decodes from fifteen
-// offsets in a row (an instruction has at most fifteen bytes), well before the place and again closer to it, and an
-// offset is certain only if no instruction of any of them goes across it. Known function starts overrule all.
+// Text may have data in it, and its symbols may be stripped, so where its instructions start is found out:
+// decoding from wrong places falls into step with the right one within a few instructions. A window decodes
+// from fifteen offsets in a row (an instruction has at most fifteen bytes), well before the place and again
+// closer to it, and an offset is certain only if no instruction of any of them goes across it. Known function
+// starts overrule all.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +26,8 @@ class Window {
   [[nodiscard]] const Instruction* at(uint32_t offset) const;
   // The instruction that ends at `offset` and begins where at() has one; null likewise. Gives its offset.
   [[nodiscard]] const Instruction* before(uint32_t offset, uint32_t& begins) const;
-  // Whether the straight line of code through `offset` looks like a program's, not like data that happens to decode.
+  // Whether the straight line of code through `offset` looks like a program's, not like data that happens to
+  // decode.
   [[nodiscard]] bool plausible(uint32_t offset) const;
   // Whether something may jump to one of [first, end).
   [[nodiscard]] bool targeted(uint32_t first, uint32_t end) const;
