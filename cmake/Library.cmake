@@ -7,7 +7,7 @@ set_target_properties(libsandstone PROPERTIES OUTPUT_NAME sandstone EXPORT_NAME 
 foreach(room IN LISTS rooms)
   target_sources(libsandstone PRIVATE $<TARGET_OBJECTS:${room}>)
 endforeach()
-target_link_libraries(libsandstone PUBLIC Threads::Threads PRIVATE $<BUILD_INTERFACE:sandstone_options> Zydis::Zydis)
+target_link_libraries(libsandstone PUBLIC Threads::Threads PRIVATE $<BUILD_INTERFACE:sandstone_options>)
 target_compile_features(libsandstone PUBLIC cxx_std_20)
 target_include_directories(libsandstone PUBLIC
   $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)

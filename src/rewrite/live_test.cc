@@ -128,7 +128,7 @@ TEST(RewriteLive, Files) {
   EXPECT_EQ(in_patched_process(work_on_files, 300), 0);
 }
 TEST(RewriteLive, Memory) {
-  EXPECT_EQ(in_patched_process(work_on_memory, 20), 0);
+  EXPECT_EQ(in_patched_process(work_on_memory, 3), 0);
 }
 TEST(RewriteLive, Threads) {
   EXPECT_EQ(in_patched_process(work_with_threads, 1000), 0);
