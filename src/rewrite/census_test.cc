@@ -90,7 +90,8 @@ TEST(RewriteCensus, OtherPrograms) {
       EXPECT_GE(count(path).patched(), 90.0) << path;
     }
   }
-  std::string more = std::getenv("SANDSTONE_CENSUS") == nullptr ? "" : std::getenv("SANDSTONE_CENSUS");
+  const char* named = std::getenv("SANDSTONE_CENSUS");
+  std::string more(named == nullptr ? std::string_view() : named);
   for (size_t end; !more.empty(); more.erase(0, end == std::string::npos ? end : end + 1)) {
     end = more.find(':');
     count(more.substr(0, end));

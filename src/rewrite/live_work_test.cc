@@ -48,7 +48,8 @@ void count_signal(int) {
   ++signals;
 }
 
-volatile uintptr_t nowhere = 64;  // an address that nothing is mapped at
+// An address that nothing is mapped at.
+int* volatile nowhere = reinterpret_cast<int*>(64);  // NOLINT
 
 sigjmp_buf way_out;
 void jump_out(int) {
@@ -133,6 +134,7 @@ int work_with_threads() {
   std::condition_variable turn;
   int count = 0;
   std::vector<std::thread> threads;
+  threads.reserve(4);
   for (int i = 0; i < 4; ++i)
     threads.emplace_back([&, i] {
       for (int k = 0; k < 500; ++k) {
@@ -180,7 +182,7 @@ int work_with_processes() {
     int status;
     MUST(::waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == i);
   }
-  const pid_t child = ::vfork();
+  const pid_t child = ::vfork();  // NOLINT: it is what is tested
   if (child == 0) ::_exit(5);
   int status;
   MUST(::waitpid(child, &status, 0) == child && WEXITSTATUS(status) == 5);
@@ -225,11 +227,11 @@ int work_with_signals() {
   action.sa_handler = jump_out;
   MUST(::sigaction(SIGSEGV, &action, nullptr) == 0);
   if (::sigsetjmp(way_out, 1) == 0) {
-    *reinterpret_cast<volatile int*>(nowhere) = 1;
+    *nowhere = 1;
     return __LINE__;
   }
   // A call that faults answers EFAULT: it is the kernel that looks.
-  MUST(::write(pipes[1], reinterpret_cast<void*>(nowhere), 1) == -1 && errno == EFAULT);
+  MUST(::write(pipes[1], nowhere, 1) == -1 && errno == EFAULT);
   return 0;
 }
 

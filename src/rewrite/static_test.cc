@@ -148,11 +148,12 @@ TEST_F(RewriteStatic, Busybox) {
 // What has neither a symbol table for C nor frames for Go; set SANDSTONE_GO_PROGRAM to one that prints its
 // version.
 TEST_F(RewriteStatic, Go) {
-  const char* path = std::getenv("SANDSTONE_GO_PROGRAM");
-  const std::string program = patch(path == nullptr ? "" : path);
+  const char* named = std::getenv("SANDSTONE_GO_PROGRAM");
+  const std::string path(named == nullptr ? std::string_view() : named);
+  const std::string program = patch(path);
   if (program.empty()) GTEST_SKIP() << "no static Go program named";
-  EXPECT_EQ(output_of(program + " --version"), output_of(std::string(path) + " --version"));
-  EXPECT_EQ(output_of(program + " --help"), output_of(std::string(path) + " --help"));
+  EXPECT_EQ(output_of(program + " --version"), output_of(path + " --version"));
+  EXPECT_EQ(output_of(program + " --help"), output_of(path + " --help"));
 }
 
 }  // namespace
