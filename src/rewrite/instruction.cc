@@ -73,7 +73,9 @@ bool is_odd(const ZydisDecodedInstruction& instruction) {
     case ZYDIS_CATEGORY_IOSTRINGOP:
       return true;
     case ZYDIS_CATEGORY_INTERRUPT:
-      return instruction.mnemonic != ZYDIS_MNEMONIC_INT3;
+      // Go has the two-byte form of int3 after calls that do not return.
+      return instruction.mnemonic != ZYDIS_MNEMONIC_INT3 &&
+             !(instruction.mnemonic == ZYDIS_MNEMONIC_INT && instruction.raw.imm[0].value.u == 3);
     default:
       break;
   }

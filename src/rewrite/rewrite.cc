@@ -8,6 +8,7 @@ namespace sandstone::rewrite {
 namespace {
 
 constexpr int64_t kFurthest = int64_t{1} << 30;
+constexpr size_t kMostRoom = 1 << 28;  // Moved has 32 bits for distance and room together
 // libc has 526 sites, no library more. Each takes some 10 us to look at, and a hostile text may be full of
 // them.
 constexpr size_t kMostCandidates = 1 << 15;
@@ -16,7 +17,7 @@ constexpr size_t kLeastRoom = 32;  // of the trampolines: the entry's address an
 bool makes_sense(const Request& request) {
   if (request.text.empty() || request.text.size() > static_cast<size_t>(kFurthest)) return false;
   if (request.trampolines < -kFurthest || request.trampolines > kFurthest) return false;
-  if (request.capacity < kLeastRoom || request.capacity > static_cast<size_t>(kFurthest)) return false;
+  if (request.capacity < kLeastRoom || request.capacity > kMostRoom) return false;
   const auto size = static_cast<int64_t>(request.text.size());
   const auto room = static_cast<int64_t>(request.capacity);
   return request.trampolines >= size || request.trampolines + room <= 0;
