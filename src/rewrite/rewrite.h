@@ -14,8 +14,11 @@
 // Two bytes before rcx is an instruction that makes the same call again: a `syscall` (which the host sees),
 // or for Form::rel8 the jump that led here. So a call is restarted, as by the kernel, with rip = rcx - 2.
 //
-// A site is patched only if every way into the overwritten bytes that can be found says that it is safe; all
-// others are left as they are, and trap. How ways in are found: targets.h, window.h and elf.h.
+// A site is patched only if every way into the overwritten bytes that can be found says that it is safe, and
+// if what is around it looks like code; all others are left as they are, and trap. How that is found out:
+// text.h, window.h, elf.h. Not seen are jumps to addresses that a program computes otherwise, and programs
+// that read their own code: one that copies a `syscall` elsewhere to run it there, as gVisor's stub does,
+// copies a jump that goes astray.
 #pragma once
 
 #include <cstddef>

@@ -32,7 +32,6 @@ class Window {
   // Whether something may jump to one of [first, end).
   [[nodiscard]] bool targeted(uint32_t first, uint32_t end) const;
 
-  [[nodiscard]] uint32_t first() const { return first_; }
   [[nodiscard]] uint32_t end() const { return first_ + static_cast<uint32_t>(slots_.size()); }
 
  private:
