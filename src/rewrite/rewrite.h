@@ -1,9 +1,11 @@
 // Turns a program's text into a copy whose `syscall` instructions call a dispatcher in user space.
 //
-//   rewrite::Result patched = rewrite::rewrite({.text = segment, .trampolines = 64 << 20, .capacity = 1 <<
-//   20,
-//                                               .entry = dispatcher, .starts = starts, .landings =
-//                                               landings});
+//   rewrite::Result patched = rewrite::rewrite({.text = segment,
+//                                               .trampolines = 64 << 20,
+//                                               .capacity = 1 << 20,
+//                                               .entry = dispatcher,
+//                                               .starts = starts,
+//                                               .landings = landings});
 //
 // Map patched.text where the text was and patched.trampolines at the distance that was asked for; nothing
 // else depends on where the text is. Nothing here maps or runs anything.
