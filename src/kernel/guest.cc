@@ -20,6 +20,7 @@
 
 #include "base/sys.h"
 #include "kernel/filter.h"
+#include "kernel/rewriter.h"
 #include "kernel/runtime_image.h"
 #include "kernel/streams.h"
 #include "kernel/task.h"
@@ -118,15 +119,16 @@ std::vector<const char*> pointers(const std::vector<std::string>& texts) {
 }
 
 // In the child: only the run-time and what it calls run here from now on.
-[[noreturn]] void become_guest(const runtime::Header& header, runtime::Start& start, int memory_fd) {
+[[noreturn]] void become_guest(const runtime::Header& header, runtime::Start& start, int memory_fd, int patches_fd) {
 #ifdef RSEQ_SIG
   // The host kernel writes into it at every preemption, and ends a process that has unmapped it.
   sys::call(SYS_rseq, static_cast<long>(reinterpret_cast<uintptr_t>(__builtin_thread_pointer()) + __rseq_offset), 32,
             1 /* RSEQ_FLAG_UNREGISTER */, RSEQ_SIG);
 #endif
   sys::call(SYS_set_robust_list, 0, 24);
-  sys::call(SYS_close_range, 3, memory_fd - 1, 0);
-  sys::call(SYS_close_range, memory_fd + 1, ~0U, 0);
+  for (int fd = 3; fd < std::max(memory_fd, patches_fd); ++fd)
+    if (fd != memory_fd && fd != patches_fd) ::close(fd);
+  sys::call(SYS_close_range, std::max(memory_fd, patches_fd) + 1, ~0U, 0);
   header.start(&start);
 }
 
@@ -138,6 +140,9 @@ void run_kernel(const Options& options, libkernel::Image& image, Shared& shared)
   if (!runtime) fail(shared, runtime.error());
   runtime::Boot& boot = *(*runtime)->boot;
   fill_boot(boot, options, image);
+  auto patches = make_patch_table();
+  if (!patches) fail(shared, patches.error());
+  boot.patches_fd = patches->get();
   if (!find_vdso(boot)) fail(shared, {"run-time", "cannot tell where the vdso is", "is /proc mounted?"});
   while (shared_word(shared.devices_ready) == 0) futex_wait(shared.devices_ready, 0);
   if (auto booted = boot_kernel(options, image); !booted) fail(shared, booted.error());
@@ -146,6 +151,7 @@ void run_kernel(const Options& options, libkernel::Image& image, Shared& shared)
   Task init = Task::adopt(header, 1);
   if (!init.valid()) fail(shared, {"library kernel", "process 1 does not answer", {}});
   if (auto made = make_tree(init, options); !made) fail(shared, made.error());
+  if (options.mode == runtime::Mode::rewrite) start_rewriter(init, boot.patches_fd, (*runtime)->entry);
   Streams streams(init, options.terminal);
   const int first = init.clone(SIGCHLD);
   Task guest = first > 0 ? Task::adopt(header, first) : Task(header, nullptr);
@@ -168,7 +174,7 @@ void run_kernel(const Options& options, libkernel::Image& image, Shared& shared)
   shared.start = {guest.carrier(), paths.data(), arguments.data(), environ, filter.program(), 0};
   ::signal(SIGCHLD, SIG_IGN);  // the host's: its processes are reaped by themselves
   const long child = sys::call(SYS_clone, SIGCHLD, 0, 0, 0, 0);
-  if (child == 0) become_guest(**runtime, shared.start, boot.memory_fd);
+  if (child == 0) become_guest(**runtime, shared.start, boot.memory_fd, boot.patches_fd);
   if (child < 0) fail(shared, system_error("library kernel", "cannot start the first process", static_cast<int>(-child)));
   streams.start();
 

@@ -2,24 +2,18 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
 
+#include "kernel/helper.h"
 #include "libkernel/quiet_thread.h"
 
 namespace sandstone::kernel {
 namespace {
 
 constexpr size_t kPart = 64 << 10;
-
-// A thread of process 1's, so that none of ours shows in /proc.
-Task helper(Task& init) {
-  const int pid = init.clone(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM);
-  return pid > 0 ? Task::adopt(init.header(), pid) : Task(init.header(), nullptr);
-}
 
 bool write_all(int fd, const char* data, size_t size) {
   while (size > 0) {
@@ -88,7 +82,7 @@ void Streams::give(Task& guest) {
 
 void Streams::start() {
   for (int i = 0; i < 3; ++i) {
-    const Task task = helper(*init_);
+    const Task task = helper_of(*init_);
     if (!task.valid()) continue;
     if (i == 0) {
       threads_[0] = libkernel::quiet_thread([task, to = pipes_[0][1]] { carry_in(task, 0, to); });

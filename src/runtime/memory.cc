@@ -1,5 +1,7 @@
 #include "runtime/memory.h"
 
+#include "runtime/patch.h"
+
 namespace sandstone::runtime {
 namespace {
 
@@ -81,6 +83,7 @@ long map_file(Thread* thread, uint64_t at, uint64_t size, uint64_t protection, u
   }
   const uint64_t pages = size / kPage;
   fill(thread, at, pages <= kAtOnce || (flags & kPopulate) != 0 ? pages : kAround, protection, shared);
+  if (!shared && (protection & kExecute) != 0) patch(thread, at, size, fd, offset, protection);
   return static_cast<long>(at);
 }
 
@@ -137,6 +140,7 @@ long unmap(Thread* thread, uint64_t at, uint64_t size) {
   if (!is_guests(at, size)) return -kEinval;
   const Locked locked;
   const long result = host(SYS_munmap, static_cast<long>(at), static_cast<long>(size));
+  if (has_files) forget_patches(at, size);
   if (!failed(result) && has_files) library(thread, SYS_munmap, at, size);
   return result;
 }
@@ -272,6 +276,7 @@ void forget_all() {
   drop(boot.kept_end, kEnd);
   heap_start = heap_end = 0;
   has_files = false;
+  forget_all_patches();
 }
 
 void start_break(uint64_t start) { heap_start = heap_end = start; }

@@ -17,6 +17,8 @@ inline constexpr uint64_t kSlots = LIB_RUNTIME + 0x8000000000;
 inline constexpr uint64_t kSlotSize = 64 << 10;
 inline constexpr uint64_t kSlotsSize = kSlotSize * LIB_MAX_CARRIERS;
 
+inline constexpr uint64_t kPatches = LIB_RUNTIME + 0xc000000000;  // a PatchTable, shared too
+
 // The host's signal that tells a thread to look whether a signal of the library kernel's is due.
 inline constexpr int kKick = 63;
 
@@ -33,6 +35,41 @@ struct Boot {
   uint64_t hwcap, hwcap2, clock_ticks, minimum_signal_stack;
   Mode mode;
   uint32_t allow_writable_code;
+  int32_t patches_fd;  // rewritten text; -1: none
+};
+
+// Text whose call sites are rewritten. It is made once for each part of a file that is mapped executable, by the kernel's
+// own process on request, and mapped by all guests in place of the file's own.
+struct PatchKey {
+  uint64_t device, inode, size, modified, changed;  // which file, and which state of it
+  uint64_t offset, length;                          // which part, whole pages
+  int64_t distance;                                 // of its trampolines, from its start
+
+  bool operator==(const PatchKey&) const = default;
+};
+
+// Where an instruction is and where it was, or the other way round, from the start of the part.
+struct PatchMove {
+  int32_t from, to;
+};
+
+struct Patch {
+  PatchKey key;
+  uint64_t at;  // in the file of patches: the text, of key.length bytes; then the trampolines; then the tables
+  uint64_t trampolines, trampolines_size, tables_size;  // whole pages; no trampolines: nothing is to be patched
+  uint32_t moved, displaced;  // PatchMoves in the tables: what is in a trampoline now; what was overwritten
+  uint32_t ready;
+};
+
+inline constexpr uint32_t kMostPatches = 1024;
+struct PatchTable {
+  uint32_t lock;     // futex: of who asks
+  uint32_t asked;    // futex, counts
+  uint32_t answered; // futex, counts
+  int32_t pid, fd;   // who has the file open, in the library kernel's terms
+  PatchKey wanted;
+  uint32_t count;
+  Patch patches[kMostPatches];
 };
 
 // What the first guest's thread is started with.
@@ -49,6 +86,7 @@ struct Header {
   uint64_t magic;
   Boot* boot;
   [[noreturn]] void (*start)(Start* start);
+  uint64_t entry;  // where a rewritten call site goes on
 };
 
 }  // namespace sandstone::runtime

@@ -6,6 +6,7 @@
 
 #include "runtime/dispatch.h"
 #include "runtime/memory.h"
+#include "runtime/patch.h"
 
 namespace sandstone::runtime {
 
@@ -176,6 +177,7 @@ bool build_frame(Thread* thread, Context& context, const lib_signal& signal) {
                          thread->alternate_size};
   memcpy(frame.context.r, r, sizeof frame.context.r);
   frame.context.r[SEGMENTS] = 0x2b000000000033;
+  frame.context.r[RIP] = original_address(r[RIP]);
   frame.context.fp = fp;
   frame.context.mask = signal.mask;
   memcpy(frame.info, signal.info, sizeof frame.info);
@@ -277,6 +279,7 @@ void return_from_signal(Thread* thread, Context& context) {
   const uint64_t at = context.r[RSP];
   if (!guarded_copy(&saved, pointer(at), sizeof saved) || !restore_vectors(context, saved.fp)) return die(thread, kSigSegv);
   for (int i = R8; i <= RIP; ++i) context.r[i] = saved.r[i];
+  context.r[RIP] = resume_address(context.r[RIP]);
   context.r[FLAGS] = (context.r[FLAGS] & ~kFlagsOfUser) | (saved.r[FLAGS] & kFlagsOfUser);
   if ((saved.stack.flags & kDisable) != 0) saved.stack.size = 0;
   thread->alternate = saved.stack.at;

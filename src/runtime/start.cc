@@ -8,6 +8,7 @@ namespace sandstone::runtime {
 extern "C" {
 [[noreturn]] void rt_go_to(uint64_t* registers);
 [[noreturn]] void rt_start_on(uint64_t stack, Start* start);
+extern const char rt_entry[];
 }
 
 extern "C" [[noreturn]] void rt_start_here(Start* start) {
@@ -41,7 +42,7 @@ extern "C" [[noreturn]] void rt_start_here(Start* start) {
 
 extern "C" {
 extern const Header rt_header;
-[[gnu::section(".header"), gnu::used]] const Header rt_header{kMagic, &boot, start_runtime};
+[[gnu::section(".header"), gnu::used]] const Header rt_header{kMagic, &boot, start_runtime, reinterpret_cast<uint64_t>(rt_entry)};
 }
 
 }  // namespace sandstone::runtime

@@ -1,0 +1,171 @@
+#include "kernel/rewriter.h"
+
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <span>
+#include <vector>
+
+#include "kernel/helper.h"
+#include "libkernel/futex.h"
+#include "libkernel/quiet_thread.h"
+#include "rewrite/elf.h"
+#include "rewrite/rewrite.h"
+
+namespace sandstone::kernel {
+namespace {
+
+using libkernel::futex_wait;
+using libkernel::futex_wake;
+using libkernel::shared_word;
+using runtime::Patch;
+using runtime::PatchKey;
+using runtime::PatchMove;
+using runtime::PatchTable;
+
+constexpr uint64_t kPage = 4096;
+constexpr uint64_t kMostFile = 256 << 20;
+constexpr uint64_t kMostTrampolines = 16 << 20;
+
+uint64_t page_up(uint64_t value) { return (value + kPage - 1) / kPage * kPage; }
+
+PatchTable& table() { return *reinterpret_cast<PatchTable*>(runtime::kPatches); }  // NOLINT: a fixed address
+
+class Rewriter {
+ public:
+  Rewriter(Task task, int fd, uint64_t entry) : task_(task), fd_(fd), entry_(entry) {}
+
+  [[noreturn]] void run() {
+    for (uint32_t answered = 0;; ++answered) {
+      while (shared_word(table().asked) == answered) futex_wait(table().asked, answered);
+      answer();
+      shared_word(table().answered).fetch_add(1);
+      futex_wake(table().answered, INT32_MAX);
+    }
+  }
+
+ private:
+  void answer() {
+    const uint32_t count = shared_word(table().count);
+    if (count >= runtime::kMostPatches) return;
+    Patch& patch = table().patches[count];
+    patch = {};
+    patch.key = table().wanted;
+    make(patch);
+    shared_word(table().count) = count + 1;
+  }
+
+  // The guest's own descriptor, taken over as process 1 may. It need not be readable: the file is.
+  int64_t open_guests(int32_t pid, int32_t fd) {
+    const int64_t process = task_.call(SYS_pidfd_open, pid, 0);
+    if (process < 0) return process;
+    const int64_t file = task_.call(SYS_pidfd_getfd, process, fd, 0);
+    task_.call(SYS_close, process);
+    return file;
+  }
+
+  bool read_file(int64_t file, std::vector<std::byte>& to, uint64_t offset, uint64_t size) {
+    to.resize(size);
+    for (uint64_t at = 0; at < size;) {
+      const int64_t got = task_.call(SYS_pread64, file, to.data() + at, size - at, offset + at);
+      if (got <= 0) {
+        to.resize(at);
+        return at > 0;
+      }
+      at += static_cast<uint64_t>(got);
+    }
+    return true;
+  }
+
+  void make(Patch& patch) {
+    const PatchKey& key = patch.key;
+    if (key.size > kMostFile || key.length > kMostFile || key.offset % kPage != 0 || key.length % kPage != 0) return;
+    const int64_t file = open_guests(table().pid, table().fd);
+    if (file < 0) return;
+    std::vector<std::byte> part;
+    if (read_file(file, part, key.offset, key.length) && has_calls(part)) {
+      std::vector<std::byte> whole;
+      if (read_file(file, whole, 0, key.size)) rewrite_part(patch, part, whole);
+    }
+    task_.call(SYS_close, file);
+  }
+
+  static bool has_calls(std::span<const std::byte> text) {
+    constexpr std::byte kCall[] = {std::byte{0x0f}, std::byte{0x05}};
+    return ::memmem(text.data(), text.size(), kCall, sizeof kCall) != nullptr;
+  }
+
+  void rewrite_part(Patch& patch, std::vector<std::byte>& part, std::span<const std::byte> file) {
+    const PatchKey& key = patch.key;
+    for (const rewrite::CodeSegment& segment : rewrite::code_segments(file)) {
+      if (segment.file_offset < key.offset || segment.file_offset - key.offset >= part.size()) continue;
+      const uint64_t skip = segment.file_offset - key.offset;
+      const std::span text = std::span(part).subspan(skip, std::min(segment.size, part.size() - skip));
+      const rewrite::Result made = rewrite::rewrite({.text = text,
+                                                     .address = segment.address,
+                                                     .trampolines = key.distance - static_cast<int64_t>(skip),
+                                                     .capacity = kMostTrampolines,
+                                                     .entry = entry_,
+                                                     .starts = segment.starts,
+                                                     .landings = segment.landings});
+      if (made.trampolines.empty()) return;
+      std::copy(made.text.begin(), made.text.end(), text.begin());
+      part.resize(key.length);
+      publish(patch, part, made, static_cast<int32_t>(skip));
+      return;
+    }
+  }
+
+  void publish(Patch& patch, std::span<const std::byte> text, const rewrite::Result& made, int32_t skip) {
+    std::vector<PatchMove> moves;
+    for (const auto& moved : made.moved) moves.push_back({moved.now + skip, moved.original + skip});
+    for (const auto& moved : made.displaced) moves.push_back({moved.original + skip, moved.now + skip});
+    patch.at = end_;
+    patch.trampolines = end_ + text.size();
+    patch.trampolines_size = page_up(made.trampolines.size());
+    patch.tables_size = page_up(moves.size() * sizeof(PatchMove) + 1);
+    patch.moved = static_cast<uint32_t>(made.moved.size());
+    patch.displaced = static_cast<uint32_t>(made.displaced.size());
+    const bool written = write_at(text.data(), text.size(), patch.at) &&
+                         write_at(made.trampolines.data(), made.trampolines.size(), patch.trampolines) &&
+                         write_at(moves.data(), moves.size() * sizeof(PatchMove), patch.trampolines + patch.trampolines_size) &&
+                         ::ftruncate(fd_, static_cast<off_t>(patch.trampolines + patch.trampolines_size + patch.tables_size)) == 0;
+    if (!written) {
+      patch.trampolines_size = 0;
+      return;
+    }
+    end_ = patch.trampolines + patch.trampolines_size + patch.tables_size;
+  }
+
+  [[nodiscard]] bool write_at(const void* data, size_t size, uint64_t at) const {
+    return ::pwrite(fd_, data, size, static_cast<off_t>(at)) == static_cast<ssize_t>(size);
+  }
+
+  Task task_;
+  int fd_;
+  uint64_t entry_;
+  uint64_t end_ = 0;
+};
+
+}  // namespace
+
+Result<Fd> make_patch_table() {
+  Fd file(::memfd_create("rewritten", MFD_CLOEXEC));
+  if (!file.valid()) return system_error("rewriter", "memfd_create", errno);
+  const uint64_t size = page_up(sizeof(PatchTable));
+  void* at = ::mmap(&table(), size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE | MAP_NORESERVE, -1, 0);
+  if (at != &table()) return system_error("rewriter", "cannot map its table", errno);
+  return file;
+}
+
+void start_rewriter(Task& init, int patches_fd, uint64_t entry) {
+  const Task task = helper_of(init);
+  if (task.valid()) libkernel::quiet_thread([task, patches_fd, entry] { Rewriter(task, patches_fd, entry).run(); }).detach();
+}
+
+}  // namespace sandstone::kernel

@@ -1,0 +1,18 @@
+// Makes rewritten text for guests, on their request (runtime.h, PatchTable).
+#pragma once
+
+#include <sandstone/result.h>
+
+#include "base/fd.h"
+#include "kernel/task.h"
+#include "runtime/runtime.h"
+
+namespace sandstone::kernel {
+
+// Maps the table, before the first guest. The file of patches, to be inherited by the guests.
+Result<Fd> make_patch_table();
+
+// Answers for ever, on a thread of its own. `entry` is where call sites go on (runtime::Header).
+void start_rewriter(Task& init, int patches_fd, uint64_t entry);
+
+}  // namespace sandstone::kernel
