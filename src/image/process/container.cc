@@ -64,7 +64,7 @@ bool is_platform(const json& object, const Platform& wanted) {
   const std::string variant = text_member(object, "variant");
   return text_member(object, "os") == wanted.os &&
          text_member(object, "architecture") == wanted.architecture &&
-         (wanted.variant.empty() || variant == wanted.variant);
+         (wanted.variant.empty() || variant.empty() || variant == wanted.variant);
 }
 
 std::vector<std::string> names_of(const json& descriptor) {
