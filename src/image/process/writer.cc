@@ -100,7 +100,7 @@ Result<void> Writer::open_inode(uint32_t number) {
 
 Result<void> Writer::write_node(const Plan::Item& item) {
   const Node& node = tree_.at(item.node);
-  const ext2_filsys fs = ext4_.fs();
+  ext2_filsys fs = ext4_.fs();
   ext2_inode_large inode = inode_of(node, item);
   const bool fast = S_ISLNK(node.mode) && node.target.size() < sizeof inode.i_block;
   if (S_ISLNK(node.mode)) inode.i_size = static_cast<uint32_t>(node.target.size());
