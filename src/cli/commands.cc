@@ -30,6 +30,7 @@ constexpr Command kCommands[] = {
     {"probe", "try what hostile code would, and show which wall stops it", probe_command},
     {"bench", "measure what each tier costs, beside the bare host", bench_command},
     {"doctor", "tell what this host can do, and the remedy for what it cannot", doctor_command},
+    {"image", "make a disk image from a folder, an archive or a container image", image_command},
     {"version", "print the version", version_command},
     {"help", "explain a command: sandstone help run", help_command},
 };

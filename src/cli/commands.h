@@ -23,5 +23,6 @@ int run_command(Words words);
 int probe_command(Words words);
 int bench_command(Words words);
 int doctor_command(Words words);
+int image_command(Words words);
 
 }  // namespace sandstone::cli

@@ -14,6 +14,7 @@
 #include <cstring>
 #include <vector>
 
+#include "base/program.h"
 #include "net/addresses.h"
 #include "net/policy.h"
 #include "net/wire.h"
@@ -24,26 +25,6 @@ namespace {
 constexpr char kProgram[] = "sandstone-net";
 constexpr size_t kMaxRules = 1000;
 constexpr int kControl = 3;  // in the network process
-
-// Beside the running program (a build tree), in its installation's libexec, or where it was to be installed
-// (a program that embeds Sandstone). Never by PATH or the working directory, which others may choose.
-Result<std::string> find_program() {
-  std::vector<std::string> candidates;
-  char self[4096];
-  const ssize_t length = ::readlink("/proc/self/exe", self, sizeof self);
-  if (length > 0 && static_cast<size_t>(length) < sizeof self) {
-    const std::string path(self, static_cast<size_t>(length));
-    const std::string folder = path.substr(0, path.rfind('/'));
-    candidates.push_back(folder + "/" + kProgram);
-    candidates.push_back(folder.substr(0, folder.rfind('/')) + "/libexec/sandstone/" + kProgram);
-  }
-  candidates.push_back(std::string(SANDSTONE_LIBEXEC) + "/" + kProgram);
-  for (const std::string& candidate : candidates)
-    if (::access(candidate.c_str(), X_OK) == 0) return candidate;
-  return Error{"--network",
-               fmt::format("{} is not found (looked at {})", kProgram, fmt::join(candidates, ", ")),
-               "install it beside the sandstone program or in its libexec folder"};
-}
 
 // Owns the two attribute objects of posix_spawn(3).
 class SpawnPlan {
@@ -175,7 +156,7 @@ Result<UserNetwork> UserNetwork::start(const RunSpec& spec) {
   if (auto checked = check(spec); !checked) return checked.error();
   const std::string policy = encode(PolicyMessage{spec.allow, spec.forwards});
   if (policy.size() > kMaxMessage) return Error{"--allow", "the rules are too long", "use fewer"};
-  auto program = find_program();
+  auto program = find_program(kProgram, SANDSTONE_LIBEXEC, "--network");
   if (!program) return program.error();
   auto ends = make_socket_pair(SOCK_SEQPACKET);
   if (!ends) return ends.error();

@@ -161,8 +161,8 @@ class Completeness(unittest.TestCase):
 
     def test_every_option_is_in_cli_md(self):
         reference = (sandstone_test.CHECKOUT / "docs/cli.md").read_text(encoding="utf-8")
-        for command in ("run", "doctor", "probe"):
-            text = sandstone_test.command([sandstone_test.BINARY, command, "--help"]).out
+        for command in ("run", "doctor", "probe", "image build", "image import"):
+            text = sandstone_test.command([sandstone_test.BINARY, *command.split(), "--help"]).out
             for option in re.findall(r"^ {2,6}(?:-\w, )?(--[\w-]+)", text, re.M):
                 self.assertIn(f"`{option}", reference, f"sandstone {command}")
 
