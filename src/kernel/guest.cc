@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/membarrier.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/auxv.h>
@@ -34,6 +35,8 @@ extern char** environ;
 
 namespace sandstone::kernel {
 namespace {
+
+constexpr int kMostDescriptors = 256;  // this process has a dozen
 
 using libkernel::futex_wait;
 using libkernel::futex_wake;
@@ -118,17 +121,25 @@ std::vector<const char*> pointers(const std::vector<std::string>& texts) {
   return result;
 }
 
-// In the child: only the run-time and what it calls run here from now on.
-[[noreturn]] void become_guest(const runtime::Header& header, runtime::Start& start, int memory_fd, int patches_fd) {
+// From here on this process and its children are the untrusted domain. Every thread of it: they all run the library kernel.
+Result<void> confine() {
 #ifdef RSEQ_SIG
   // The host kernel writes into it at every preemption, and ends a process that has unmapped it.
   sys::call(SYS_rseq, static_cast<long>(reinterpret_cast<uintptr_t>(__builtin_thread_pointer()) + __rseq_offset), 32,
             1 /* RSEQ_FLAG_UNREGISTER */, RSEQ_SIG);
 #endif
+  const Filter filter = domain_filter();
+  ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  if (sys::call(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, sys::word(filter.program())) != 0)
+    return system_error("wall seccomp", "cannot confine the library kernel", errno);
+  return {};
+}
+
+// In the child: only the run-time and what it calls run here from now on.
+[[noreturn]] void become_guest(const runtime::Header& header, runtime::Start& start, int memory_fd, int patches_fd) {
   sys::call(SYS_set_robust_list, 0, 24);
-  for (int fd = 3; fd < std::max(memory_fd, patches_fd); ++fd)
+  for (int fd = 3; fd < kMostDescriptors; ++fd)
     if (fd != memory_fd && fd != patches_fd) ::close(fd);
-  sys::call(SYS_close_range, std::max(memory_fd, patches_fd) + 1, ~0U, 0);
   header.start(&start);
 }
 
@@ -169,14 +180,15 @@ void run_kernel(const Options& options, libkernel::Image& image, Shared& shared)
   const auto places = places_of(options.command[0]);
   const auto paths = pointers(places);
   const auto arguments = pointers(options.command);
-  const Filter filter = guest_filter(options.mode);
+  const Filter filter = guest_filter();
   guest.carrier()->kick = runtime::kKick;
   shared.start = {guest.carrier(), paths.data(), arguments.data(), environ, filter.program(), 0};
   ::signal(SIGCHLD, SIG_IGN);  // the host's: its processes are reaped by themselves
+  streams.start();
+  if (auto confined = confine(); !confined) fail(shared, confined.error());
   const long child = sys::call(SYS_clone, SIGCHLD, 0, 0, 0, 0);
   if (child == 0) become_guest(**runtime, shared.start, boot.memory_fd, boot.patches_fd);
   if (child < 0) fail(shared, system_error("library kernel", "cannot start the first process", static_cast<int>(-child)));
-  streams.start();
 
   for (;;) {
     int status = 0;

@@ -110,7 +110,9 @@ int run(int argc, char** argv) {
   while (::waitpid(kernel, &status, 0) < 0 && errno == EINTR) {
   }
   if (shared.ended == 0) {
-    if (shared.failed == 0) std::fprintf(stderr, "sandstone: the library kernel's process has ended\n");
+    if (shared.failed == 0)
+      std::fprintf(stderr, "sandstone: the library kernel's process has ended (%s %d)\n", WIFSIGNALED(status) ? "signal" : "status",
+                   WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
     ::_exit(125);
   }
   std::fflush(nullptr);
