@@ -94,7 +94,8 @@ void on_both(Thread* thread, Context& context) {
     case SYS_madvise: result = advise(thread, r[RDI], r[RSI], r[RDX]); break;
     case SYS_msync: result = sync_memory(thread, r[RDI], r[RSI], r[RDX]); break;
     case SYS_brk: result = set_break(thread, r[RDI]); break;
-    case SYS_clone: case SYS_fork: case SYS_vfork: case SYS_clone3: result = clone(thread, context, number); break;
+    case SYS_clone: case SYS_fork: case SYS_vfork: case SYS_clone3:  // made again, if a signal came first
+      return settle(thread, context, number, clone(thread, context, number));
     case SYS_execve: case SYS_execveat: return execute(thread, context, number);
     case SYS_rt_sigreturn: return return_from_signal(thread, context);
     case SYS_sigaltstack: result = set_alternate_stack(thread, context); break;

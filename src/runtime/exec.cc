@@ -152,11 +152,16 @@ uint64_t build_stack(Thread* thread, const lib_exec& left, const Program& progra
 bool start_program(Thread* thread, Context& context) {
   lib_exec left{};
   if (library(thread, LIB_CALL_EXEC, reinterpret_cast<uint64_t>(&left)) < 0) return false;
-  // The other threads' tasks are gone; none of them may see the new program's memory.
-  for (;;) {
-    const uint32_t alive = __atomic_load_n(&threads_alive, __ATOMIC_ACQUIRE);
-    if (alive <= 1) break;
-    host(SYS_futex, word(&threads_alive), 0 /* FUTEX_WAIT */, alive);
+  if (thread->shares_memory || memory_shared) {
+    // What is dropped below is not ours alone.
+    if (!move_out(thread)) return false;
+  } else {
+    // The other threads' tasks are gone; none of them may see the new program's memory.
+    for (;;) {
+      const uint32_t alive = __atomic_load_n(&threads_alive, __ATOMIC_ACQUIRE);
+      if (alive <= 1) break;
+      host(SYS_futex, word(&threads_alive), 0 /* FUTEX_WAIT */, alive);
+    }
   }
   forget_all();
   memory_lock.reset();

@@ -5,6 +5,7 @@ namespace sandstone::runtime {
 Boot boot;
 Lock memory_lock;
 uint32_t threads_alive;
+bool memory_shared;
 
 namespace {
 

@@ -33,6 +33,8 @@ struct Thread {
   Thread* vfork_parent;  // to tell so
   uint64_t robust_list;
   uint64_t child_tid;    // to fill in at the start
+  bool shares_memory;    // with another process: vfork(2), or clone(2) with CLONE_VM alone
+  bool copies_memory;    // at its start: a process like fork(2)'s
 };
 
 inline constexpr uint64_t kHostStackAt = 4096;  // the host's alternate stack in a slot; the other stack follows
@@ -79,7 +81,8 @@ class Lock {
   uint32_t word_ = 0;
 };
 extern Lock memory_lock;   // of what is mapped where
-extern uint32_t threads_alive;  // of this process, futex
+extern uint32_t threads_alive;  // in this memory, futex
+extern bool memory_shared;      // other processes may be in it that nobody waits for
 
 // A host call that blocks: -EINTR as soon as the thread is kicked, or was before.
 extern "C" long host_blocking(long number, long a, long b, long c, long d, long e, long f);
