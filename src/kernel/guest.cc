@@ -97,6 +97,11 @@ void fill_boot(runtime::Boot& boot, const Options& options, libkernel::Image& im
   boot.minimum_signal_stack = ::getauxval(AT_MINSIGSTKSZ);
   if (boot.minimum_signal_stack == 0) boot.minimum_signal_stack = 2048;
   boot.mode = options.mode;
+  boot.trace = options.trace_fd >= 0 ? 1 : 0;
+  const lib_boot& clock = *image.header().boot;
+  boot.tsc_base = clock.tsc_base;
+  boot.tsc_multiplier = clock.tsc_multiplier;
+  boot.tsc_nanoseconds = clock.tsc_nanoseconds + static_cast<uint64_t>(clock.real_offset);
   boot.allow_writable_code = options.allow_writable_code ? 1 : 0;
 }
 
@@ -150,13 +155,13 @@ void run_kernel(const Options& options, libkernel::Image& image, Shared& shared)
   auto runtime = load_runtime();
   if (!runtime) fail(shared, runtime.error());
   runtime::Boot& boot = *(*runtime)->boot;
-  fill_boot(boot, options, image);
   auto patches = make_patch_table();
   if (!patches) fail(shared, patches.error());
   boot.patches_fd = patches->get();
   if (!find_vdso(boot)) fail(shared, {"run-time", "cannot tell where the vdso is", "is /proc mounted?"});
   while (shared_word(shared.devices_ready) == 0) futex_wait(shared.devices_ready, 0);
   if (auto booted = boot_kernel(options, image); !booted) fail(shared, booted.error());
+  fill_boot(boot, options, image);
   lib_header& header = image.header();
 
   Task init = Task::adopt(header, 1);
