@@ -21,6 +21,7 @@
 
 #include "base/sys.h"
 #include "kernel/filter.h"
+#include "kernel/helper.h"
 #include "kernel/rewriter.h"
 #include "kernel/runtime_image.h"
 #include "kernel/signals.h"
@@ -75,6 +76,7 @@ Result<void> boot_kernel(const Options& options, libkernel::Image& image) {
   boot.memory = image.memory_size();
   std::strcpy(boot.command_line, options.verbose ? "ignore_loglevel" : "quiet");
   boot.log_fd = options.verbose ? 2 : -1;
+  boot.memory_fd = image.descriptor();
   if (::getrandom(boot.seed, sizeof boot.seed, 0) != sizeof boot.seed) return system_error("library kernel", "getrandom", errno);
   libkernel::set_clock(boot, before);
   header.shared->strong_fence = sys::call(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0) < 0 ? 1 : 0;
@@ -149,6 +151,23 @@ Result<void> confine() {
   header.start(&start);
 }
 
+// Reaps the host's processes of the guests. One that did not come to its end by itself (the host's OOM killer, an operator)
+// leaves tasks that nobody would end.
+void bury(Task task, Shared& shared) {
+  lib_header& header = task.header();
+  for (;;) {
+    int status = 0;
+    const long pid = sys::call(SYS_wait4, -1, sys::word(&status), __WALL, 0);
+    if (pid == -EINTR) continue;
+    if (pid < 0) return;  // nobody is left, who could have children
+    if (status == 0) continue;
+    const uint32_t owner = shared_word(header.shared->owner);
+    if (owner != 0 && owner <= LIB_MAX_CARRIERS && header.carriers[owner - 1].pid == static_cast<uint32_t>(pid))
+      fail(shared, {"library kernel", "a process was killed from outside while it ran the kernel", "the sandbox cannot go on without what it was at"});
+    task.call(LIB_CALL_DISOWN, pid);
+  }
+}
+
 }  // namespace
 
 void run_kernel(const Options& options, libkernel::Image& image, Shared& shared) {
@@ -191,13 +210,16 @@ void run_kernel(const Options& options, libkernel::Image& image, Shared& shared)
   const Filter filter = guest_filter();
   guest.carrier()->kick = runtime::kKick;
   shared.start = {guest.carrier(), paths.data(), arguments.data(), environ, filter.program(), 0};
-  ::signal(SIGCHLD, SIG_IGN);  // the host's: its processes are reaped by themselves
+  ::signal(SIGCHLD, SIG_DFL);
+  const Task undertaker = helper_of(init);
   streams.start();
   if (auto confined = confine(); !confined) fail(shared, confined.error());
   const long child = sys::call(SYS_clone, SIGCHLD, 0, 0, 0, 0);
   if (child == 0) become_guest(**runtime, shared.start, boot.memory_fd, boot.patches_fd);
   if (child < 0) fail(shared, system_error("library kernel", "cannot start the first process", static_cast<int>(-child)));
   forward_signals(shared, init, first, streams);
+
+  if (undertaker.valid()) libkernel::quiet_thread([undertaker, &shared] { bury(undertaker, shared); }).detach();
 
   for (;;) {
     int status = 0;
