@@ -24,6 +24,7 @@
 #include "kernel/helper.h"
 #include "kernel/rewriter.h"
 #include "kernel/runtime_image.h"
+#include "kernel/signals.h"
 #include "kernel/streams.h"
 #include "kernel/task.h"
 #include "kernel/tree.h"
@@ -170,6 +171,7 @@ void bury(Task task, Shared& shared) {
 }  // namespace
 
 void run_kernel(const Options& options, libkernel::Image& image, Shared& shared) {
+  release_signals();
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   auto runtime = load_runtime();
   if (!runtime) fail(shared, runtime.error());
@@ -187,7 +189,8 @@ void run_kernel(const Options& options, libkernel::Image& image, Shared& shared)
   if (!init.valid()) fail(shared, {"library kernel", "process 1 does not answer", {}});
   if (auto made = make_tree(init, options); !made) fail(shared, made.error());
   if (options.mode == runtime::Mode::rewrite) start_rewriter(init, boot.patches_fd, (*runtime)->entry);
-  Streams streams(init, options.terminal);
+  Streams streams(init);
+  if (auto opened = streams.open(options); !opened) fail(shared, opened.error());
   const int first = init.clone(SIGCHLD);
   Task guest = first > 0 ? Task::adopt(header, first) : Task(header, nullptr);
   if (!guest.valid()) fail(shared, system_error("library kernel", "cannot make the first process", -first));
@@ -214,6 +217,7 @@ void run_kernel(const Options& options, libkernel::Image& image, Shared& shared)
   const long child = sys::call(SYS_clone, SIGCHLD, 0, 0, 0, 0);
   if (child == 0) become_guest(**runtime, shared.start, boot.memory_fd, boot.patches_fd);
   if (child < 0) fail(shared, system_error("library kernel", "cannot start the first process", static_cast<int>(-child)));
+  forward_signals(shared, init, first, streams);
 
   if (undertaker.valid()) libkernel::quiet_thread([undertaker, &shared] { bury(undertaker, shared); }).detach();
 

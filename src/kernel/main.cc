@@ -19,6 +19,7 @@
 #include "devices/folder.h"
 #include "devices/rng.h"
 #include "kernel/guest.h"
+#include "kernel/signals.h"
 #include "kernel/tracer.h"
 #include "libkernel/device_host.h"
 #include "libkernel/futex.h"
@@ -52,6 +53,7 @@ int end_as(const Shared& shared) {
     return shared.exec_error == ENOENT ? 127 : 126;
   }
   if (WIFSIGNALED(shared.wait_status)) {
+    release_signals();
     ::signal(WTERMSIG(shared.wait_status), SIG_DFL);
     ::raise(WTERMSIG(shared.wait_status));
     return 128 + WTERMSIG(shared.wait_status);
@@ -75,10 +77,12 @@ int run(int argc, char** argv) {
 
   if (options->trace_fd >= 0)
     if (auto mapped = Tracer::map_rings(); !mapped) return fail(mapped.error());
+  hold_signals();
   const pid_t kernel = ::fork();
   if (kernel < 0) return fail(system_error("sandstone-kernel", "fork", errno));
   if (kernel == 0) run_kernel(*options, *image, shared);
 
+  collect_signals(shared);
   ::signal(SIGPIPE, SIG_IGN);
   for (const int fd : {0, 1}) ::close(fd);
   std::vector<std::unique_ptr<libkernel::DeviceHost>> hosts;

@@ -139,8 +139,8 @@ class Ends(kernel_tier.TestCase):
         child = self.start("run", "--tier", "kernel", "--", "sh", "-c", script, stdout=subprocess.PIPE)
         self.assertEqual(child.stdout.readline(), b"ready\n")
         for expected in (b"137\n", b"137\n"):
-            guests = sandstone_test.until(lambda: (g := self.guests(child)) and len(g) == 2 and g, "the second process")
             time.sleep(0.5)  # who is killed with the kernel's CPU takes the kernel along
+            guests = sandstone_test.until(lambda: (g := self.guests(child)) and len(g) == 2 and g, "the second process")
             os.kill(max(guests), signal.SIGKILL)
             self.assertEqual(child.stdout.readline(), expected)
         self.assertEqual(child.wait(60 * sandstone_test.PATIENCE), 0)
