@@ -9,7 +9,9 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -333,7 +335,48 @@ static void long_arguments(void) {
   CHECK(execv("/bin/true", words) == -1 && errno == E2BIG);
 }
 
+static struct timespec later(clockid_t clock, long milliseconds) {
+  struct timespec time;
+  CHECK(clock_gettime(clock, &time) == 0);
+  time.tv_nsec += milliseconds * 1000000;
+  time.tv_sec += time.tv_nsec / 1000000000;
+  time.tv_nsec %= 1000000000;
+  return time;
+}
+
+static double seconds(clockid_t clock) {
+  const struct timespec time = later(clock, 0);
+  return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+// The clocks that are read without a call are those that calls wait by.
+static void clocks_agree(void) {
+  const clockid_t clocks[] = {CLOCK_MONOTONIC, CLOCK_REALTIME, CLOCK_BOOTTIME};
+  for (int i = 0; i < 3; ++i) {
+    const double before = seconds(clocks[i]);
+    struct timespec time;
+    CHECK(syscall(SYS_clock_gettime, clocks[i], &time) == 0);
+    const double asked = (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+    CHECK(asked > before - 0.05 && asked < seconds(clocks[i]) + 0.05);
+
+    time = later(clocks[i], 50);
+    CHECK(clock_nanosleep(clocks[i], TIMER_ABSTIME, &time, NULL) == 0);
+    CHECK(seconds(clocks[i]) - before > 0.04 && seconds(clocks[i]) - before < 5);
+
+    const int fd = timerfd_create(clocks[i], 0);
+    const struct itimerspec at = {{0, 0}, later(clocks[i], 50)};
+    unsigned long expired;
+    CHECK(fd >= 0 && timerfd_settime(fd, TFD_TIMER_ABSTIME, &at, NULL) == 0);
+    CHECK(read(fd, &expired, sizeof expired) == sizeof expired && expired == 1);
+    CHECK(seconds(clocks[i]) - before > 0.08 && seconds(clocks[i]) - before < 10);
+  }
+  pthread_mutex_lock(&mutex);
+  const struct timespec until = later(CLOCK_REALTIME, 50);
+  CHECK(pthread_cond_timedwait(&condition, &mutex, &until) == ETIMEDOUT);
+}
+
 static const struct test_case cases[] = {
+    {"clocks_agree", clocks_agree},
     {"fork_storm", fork_storm},
     {"many_at_once", many_at_once},
     {"spawn_tells_errors", spawn_tells_errors},

@@ -112,6 +112,15 @@ resource.setrlimit(resource.RLIMIT_STACK, (100 << 20, -1))
 os.execlp("sh", "sh", "-c", "ulimit -s; grep -c '.stack.' /proc/self/maps")
 """), 0, out="102400\n1\n")
 
+    def test_a_terminal_of_its_own(self):
+        self.assert_ended(self.python("""
+import os, pty, time
+pid, fd = pty.fork()
+if pid == 0: os.execlp("sh", "sh", "-c", "tty; read x; echo got $x")
+os.write(fd, b"hello\\n"); time.sleep(0.5)
+print(os.read(fd, 1000).split()[-2:], os.waitpid(pid, 0)[1])
+"""), 0, out="[b'got', b'hello'] 0\n")
+
     def test_perl(self):
         self.need("perl")
         script = 'my $p = fork; exit 3 unless $p; waitpid $p, 0; print $? >> 8, `echo sub`; $SIG{ALRM} = sub { exit 4 }; alarm 1; 1 while 1'
