@@ -107,7 +107,7 @@ int run(int argc, char** argv) {
   Result<void> added = add_folder("/", "root", true, {});
   for (size_t i = 0; added && i < options->volumes.size(); ++i)
     // What the caller may write there, the command may, whoever it is inside.
-    added = add_folder(options->volumes[i].path, "volume" + std::to_string(i), options->volumes[i].read_only, {options->uid, options->gid});
+    added = add_folder(options->volumes[i].path, "volume" + std::to_string(i), options->volumes[i].read_only, {options->uid, options->gid, true});
   if (!added) {
     ::kill(kernel, SIGKILL);
     return fail(added.error());

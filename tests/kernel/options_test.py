@@ -68,6 +68,12 @@ class Options(kernel_tier.TestCase):
         ended = self.script("echo x > /data/no; rm /data/out; cat /data/out", options=["-v", f"{folder}:/data:ro"])
         self.assert_ended(ended, 0, out="inside\n", err="Read-only file system")
 
+    def test_root_unpacks_into_a_volume(self):
+        folder = self.shared_folder()
+        script = "tar c --owner=5 --group=6 -C /etc hostname | tar x -C /data && cp -a /etc/hostname /data/copy && stat -c %u:%g /data/hostname"
+        self.assert_ended(self.script(script, options=["-v", f"{folder}:/data"]), 0, out="0:0\n")
+        self.assertTrue((folder / "copy").exists())
+
     def test_what_is_mapped_from_a_volume_is_written_there(self):
         folder = self.shared_folder()
         (folder / "file").write_bytes(bytes(8192))

@@ -50,6 +50,7 @@ struct IdRange {
 struct Squash {
   uid_t uid = 0;
   gid_t gid = 0;
+  bool lenient = false;  // giving a file to somebody else succeeds and changes nothing, so that root's tar(1) is content
 };
 
 enum class CachePolicy : uint8_t {
