@@ -24,6 +24,7 @@ Result<std::unique_ptr<Folder>> Folder::open(const FolderOptions& options) {
   server.root = Fd(::open(options.path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!server.root.valid()) return system_error(options.path, "cannot open the folder", errno);
   server.read_only = options.read_only;
+  server.direct_io = options.direct_io;
   server.cache = options.cache;
   if (::geteuid() == 0 && !options.squash) {
     server.uids = server.gids = {{.guest = 0, .host = 0, .count = UINT32_MAX}};

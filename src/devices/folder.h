@@ -17,6 +17,7 @@ struct FolderOptions {
   std::string tag;  // by which the guest mounts it; at most 36 bytes
   bool read_only = true;
   std::optional<fs::Squash> squash;  // whoever owns a file on the host, in the guest it is this one's
+  bool direct_io = true;
   fs::CachePolicy cache = fs::CachePolicy::automatic;
 };
 

@@ -98,6 +98,7 @@ int run(int argc, char** argv) {
     folder.tag = tag;
     folder.read_only = read_only;
     folder.squash = owner;
+    folder.direct_io = false;  // the guests' own memory is the host's, out of the library kernel's reach
     if (read_only) folder.cache = fs::CachePolicy::always;
     auto device = devices::Folder::open(folder);
     if (!device) return device.error();

@@ -68,6 +68,16 @@ class Options(kernel_tier.TestCase):
         ended = self.script("echo x > /data/no; rm /data/out; cat /data/out", options=["-v", f"{folder}:/data:ro"])
         self.assert_ended(ended, 0, out="inside\n", err="Read-only file system")
 
+    def test_direct_access_is_refused_as_where_there_is_none(self):
+        folder = self.shared_folder()
+        self.assert_ended(self.python("""
+import os
+for how in (os.O_RDWR | os.O_CREAT, os.O_RDONLY):
+    try: os.open("/data/new", how | os.O_DIRECT)
+    except OSError as e: print(e.strerror)
+    os.close(os.open("/data/new", how | os.O_CREAT))
+""", options=["-v", f"{folder}:/data"]), 0, out="Invalid argument\nInvalid argument\n")
+
     def test_root_unpacks_into_a_volume(self):
         folder = self.shared_folder()
         script = "tar c --owner=5 --group=6 -C /etc hostname | tar x -C /data && cp -a /etc/hostname /data/copy && stat -c %u:%g /data/hostname"
