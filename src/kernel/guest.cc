@@ -173,6 +173,7 @@ void bury(Task task, Shared& shared) {
 void run_kernel(const Options& options, libkernel::Image& image, Shared& shared) {
   release_signals();
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  ::prctl(PR_SET_NAME, "sandstone-linux");
   auto runtime = load_runtime();
   if (!runtime) fail(shared, runtime.error());
   runtime::Boot& boot = *(*runtime)->boot;
