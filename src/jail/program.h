@@ -5,12 +5,16 @@
 #include <vector>
 
 #include "base/fd.h"
+#include "init/protocol.h"
 
 namespace sandstone::jail {
 
+inline constexpr int kFirstDescriptor = init::kProgramFd + 1;
+
 struct Program {
   Fd executable;                       // run from here, whatever the view holds; sealed
-  std::vector<Fd> descriptors;         // the program finds them from init::kProgramFd + 1 on, in this order
+  std::vector<Fd> descriptors;         // the program finds them from kFirstDescriptor on, in this order
+  Fd frames;                           // the user network's, for a program that has an interface of its own
   std::vector<std::string> arguments;  // its name first; the command's words are appended
 };
 
