@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <optional>
 
 #include "devices/block.h"
 #include "devices/folder.h"
@@ -20,6 +21,7 @@
 #include "kernel/guest.h"
 #include "kernel/network.h"
 #include "kernel/signals.h"
+#include "kernel/tracer.h"
 #include "libkernel/device_host.h"
 #include "libkernel/futex.h"
 
@@ -66,15 +68,22 @@ int run(int argc, char** argv) {
   if (char folder[4096]; ::getcwd(folder, sizeof folder) != nullptr) options->folder = folder;
   auto image = libkernel::Image::load(options->image_fd, options->memory);
   if (!image) return fail(image.error());
+<<<<<<< HEAD
   const auto above = static_cast<unsigned>(image->descriptor()) + 1;
   Fd frames(options->frames_fd < 0 ? -1 : ::fcntl(options->frames_fd, F_DUPFD_CLOEXEC, above));
   ::close_range(3, above - 2, 0);
+=======
+  for (int fd = 3; fd < image->descriptor(); ++fd)
+    if (fd != options->trace_fd) ::close(fd);
+>>>>>>> main
   void* page = ::mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (page == MAP_FAILED) return fail(system_error("sandstone-kernel", "mmap", errno));
   auto& shared = *new (page) Shared{};
   const Interrupts interrupts(image->header());  // their addresses, before anybody could have changed them
   lib_device_window* windows = image->header().shared->windows;
 
+  if (options->trace_fd >= 0)
+    if (auto mapped = Tracer::map_rings(); !mapped) return fail(mapped.error());
   hold_signals();
   const pid_t kernel = ::fork();
   if (kernel < 0) return fail(system_error("sandstone-kernel", "fork", errno));
@@ -113,16 +122,27 @@ int run(int argc, char** argv) {
     return fail(added.error());
   }
   add(std::make_unique<devices::Rng>());
+<<<<<<< HEAD
   if (frames.valid()) add(make_card(std::move(frames)));
+=======
+  std::optional<Tracer> tracer;
+  if (options->trace_fd >= 0) tracer.emplace(options->trace_fd, options->trace_json);
+>>>>>>> main
   libkernel::shared_word(shared.devices_ready) = 1;
   libkernel::futex_wake(shared.devices_ready);
 
   int status = 0;
   while (::waitpid(kernel, &status, 0) < 0 && errno == EINTR) {
   }
+<<<<<<< HEAD
   for (const auto& host : hosts) host->settle();  // the last of the frames
+=======
+  tracer.reset();
+>>>>>>> main
   if (shared.ended == 0) {
-    if (shared.failed == 0) std::fprintf(stderr, "sandstone: the library kernel's process has ended\n");
+    if (shared.failed == 0)
+      std::fprintf(stderr, "sandstone: the library kernel's process has ended (%s %d)\n", WIFSIGNALED(status) ? "signal" : "status",
+                   WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
     ::_exit(125);
   }
   std::fflush(nullptr);

@@ -18,6 +18,8 @@ struct Options {
   std::vector<std::pair<uint16_t, uint16_t>> loopback_ports;  // first and last: these of 127.0.0.1 lead to the host's
   uint64_t memory = 1ULL << 30;  // of the library kernel, taken from the host as it is used
   runtime::Mode mode = runtime::Mode::trap;
+  int trace_fd = -1;             // every call goes there
+  bool trace_json = false;
   bool verbose = false;          // the library kernel's console goes to standard error
   bool terminal = false;         // descriptor 0 is a terminal, and the guest gets one
   bool allow_writable_code = true;
