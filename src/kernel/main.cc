@@ -19,6 +19,7 @@
 #include "devices/folder.h"
 #include "devices/rng.h"
 #include "kernel/guest.h"
+#include "kernel/network.h"
 #include "kernel/signals.h"
 #include "kernel/tracer.h"
 #include "libkernel/device_host.h"
@@ -68,8 +69,14 @@ int run(int argc, char** argv) {
   if (char folder[4096]; ::getcwd(folder, sizeof folder) != nullptr) options->folder = folder;
   auto image = libkernel::Image::load(options->image_fd, options->memory);
   if (!image) return fail(image.error());
+<<<<<<< HEAD
+  const auto above = static_cast<unsigned>(image->descriptor()) + 1;
+  Fd frames(options->frames_fd < 0 ? -1 : ::fcntl(options->frames_fd, F_DUPFD_CLOEXEC, above));
+  ::close_range(3, above - 2, 0);
+=======
   for (int fd = 3; fd < image->descriptor(); ++fd)
     if (fd != options->trace_fd) ::close(fd);
+>>>>>>> main
   void* page = ::mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (page == MAP_FAILED) return fail(system_error("sandstone-kernel", "mmap", errno));
   auto& shared = *new (page) Shared{};
@@ -81,7 +88,10 @@ int run(int argc, char** argv) {
   hold_signals();
   const pid_t kernel = ::fork();
   if (kernel < 0) return fail(system_error("sandstone-kernel", "fork", errno));
-  if (kernel == 0) run_kernel(*options, *image, shared);
+  if (kernel == 0) {
+    ::close_range(above, ~0U, 0);  // the devices' own
+    run_kernel(*options, *image, shared);
+  }
 
   collect_signals(shared);
   ::signal(SIGPIPE, SIG_IGN);
@@ -114,15 +124,23 @@ int run(int argc, char** argv) {
     return fail(added.error());
   }
   add(std::make_unique<devices::Rng>());
+<<<<<<< HEAD
+  if (frames.valid()) add(make_card(std::move(frames)));
+=======
   std::optional<Tracer> tracer;
   if (options->trace_fd >= 0) tracer.emplace(options->trace_fd, options->trace_json);
+>>>>>>> main
   libkernel::shared_word(shared.devices_ready) = 1;
   libkernel::futex_wake(shared.devices_ready);
 
   int status = 0;
   while (::waitpid(kernel, &status, 0) < 0 && errno == EINTR) {
   }
+<<<<<<< HEAD
+  for (const auto& host : hosts) host->settle();  // the last of the frames
+=======
   tracer.reset();
+>>>>>>> main
   if (shared.ended == 0) {
     if (shared.failed == 0)
       std::fprintf(stderr, "sandstone: the library kernel's process has ended (%s %d)\n", WIFSIGNALED(status) ? "signal" : "status",
