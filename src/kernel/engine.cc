@@ -61,7 +61,6 @@ Result<Fd> sealed(const Fd& file, const char* name) {
   return copy;
 }
 
-<<<<<<< HEAD
 // Between the network's process, which must not wait for it, and the library kernel's card.
 Result<std::pair<Fd, Fd>> make_wire() {
   auto ends = make_socket_pair(SOCK_SEQPACKET);
@@ -70,13 +69,13 @@ Result<std::pair<Fd, Fd>> make_wire() {
   for (const Fd* end : {&ends->first, &ends->second}) ::setsockopt(end->get(), SOL_SOCKET, SO_SNDBUF, &buffer, sizeof buffer);
   ::fcntl(ends->first.get(), F_SETFL, O_RDWR | O_NONBLOCK);
   return ends;
-=======
+}
+
 // With the caller's own rights, out of the jail's reach.
 Result<Fd> open_trace(const std::string& path) {
   Fd file(path == "-" ? ::fcntl(2, F_DUPFD_CLOEXEC, 3) : ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0600));
   if (!file.valid()) return system_error("--trace", fmt::format("cannot open {}", path), errno);
   return file;
->>>>>>> main
 }
 
 Result<jail::Program> program_for(const RunSpec& spec) {
@@ -89,19 +88,14 @@ Result<jail::Program> program_for(const RunSpec& spec) {
   jail::Program program;
   program.executable = std::move(*copy);
   auto& words = program.arguments;
-<<<<<<< HEAD
   words = {"sandstone-kernel", "--mode", to_string(spec.syscall_mode),
-=======
-  words = {"sandstone-kernel", "--image-fd", std::to_string(jail::Program::kExecutable + 1), "--mode", to_string(spec.syscall_mode),
->>>>>>> main
            "--hostname", spec.hostname.value_or("sandstone")};
   const auto add = [&words](const char* flag, std::string value) {
     words.emplace_back(flag);
     words.push_back(std::move(value));
   };
-<<<<<<< HEAD
   const auto hand = [&](const char* flag, Fd fd) {
-    add(flag, std::to_string(jail::kFirstDescriptor + static_cast<int>(program.descriptors.size())));
+    add(flag, std::to_string(jail::Program::kFirst + static_cast<int>(program.descriptors.size())));
     program.descriptors.push_back(std::move(fd));
   };
   hand("--image-fd", std::move(*image));
@@ -112,14 +106,12 @@ Result<jail::Program> program_for(const RunSpec& spec) {
     hand("--frames-fd", std::move(wire->second));
     const net::LinkPlan plan = net::link_plan(spec);
     for (size_t i = 0; i < plan.loopback_ranges; ++i) add("--loopback-ports", fmt::format("{}-{}", plan.loopback[i].first, plan.loopback[i].last));
-=======
+  }
   if (!spec.trace.empty()) {
     auto file = open_trace(spec.trace);
     if (!file) return file.error();
-    program.descriptors.push_back(std::move(*file));
-    add("--trace-fd", std::to_string(jail::Program::kExecutable + program.descriptors.size()));
+    hand("--trace-fd", std::move(*file));
     if (spec.trace_json) words.emplace_back("--trace-json");
->>>>>>> main
   }
   if (spec.user) {
     add("--uid", std::to_string(spec.user->uid));

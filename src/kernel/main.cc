@@ -63,27 +63,24 @@ int end_as(const Shared& shared) {
 }
 
 int run(int argc, char** argv) {
-  ::prctl(PR_SET_NAME, "sandstone-devs");  // else it would be called after its memory file
   auto options = parse(argc, argv);
   if (!options) return fail(options.error());
   if (char folder[4096]; ::getcwd(folder, sizeof folder) != nullptr) options->folder = folder;
   auto image = libkernel::Image::load(options->image_fd, options->memory);
   if (!image) return fail(image.error());
-<<<<<<< HEAD
+  // Out of the way of what is closed: nobody else's may stay.
   const auto above = static_cast<unsigned>(image->descriptor()) + 1;
-  Fd frames(options->frames_fd < 0 ? -1 : ::fcntl(options->frames_fd, F_DUPFD_CLOEXEC, above));
+  const auto keep = [above](int fd) { return Fd(fd < 0 ? -1 : ::fcntl(fd, F_DUPFD_CLOEXEC, above)); };
+  Fd frames = keep(options->frames_fd);
+  const Fd trace = keep(options->trace_fd);
   ::close_range(3, above - 2, 0);
-=======
-  for (int fd = 3; fd < image->descriptor(); ++fd)
-    if (fd != options->trace_fd) ::close(fd);
->>>>>>> main
   void* page = ::mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (page == MAP_FAILED) return fail(system_error("sandstone-kernel", "mmap", errno));
   auto& shared = *new (page) Shared{};
   const Interrupts interrupts(image->header());  // their addresses, before anybody could have changed them
   lib_device_window* windows = image->header().shared->windows;
 
-  if (options->trace_fd >= 0)
+  if (trace.valid())
     if (auto mapped = Tracer::map_rings(); !mapped) return fail(mapped.error());
   hold_signals();
   const pid_t kernel = ::fork();
@@ -124,23 +121,17 @@ int run(int argc, char** argv) {
     return fail(added.error());
   }
   add(std::make_unique<devices::Rng>());
-<<<<<<< HEAD
   if (frames.valid()) add(make_card(std::move(frames)));
-=======
   std::optional<Tracer> tracer;
-  if (options->trace_fd >= 0) tracer.emplace(options->trace_fd, options->trace_json);
->>>>>>> main
+  if (trace.valid()) tracer.emplace(trace.get(), options->trace_json);
   libkernel::shared_word(shared.devices_ready) = 1;
   libkernel::futex_wake(shared.devices_ready);
 
   int status = 0;
   while (::waitpid(kernel, &status, 0) < 0 && errno == EINTR) {
   }
-<<<<<<< HEAD
   for (const auto& host : hosts) host->settle();  // the last of the frames
-=======
   tracer.reset();
->>>>>>> main
   if (shared.ended == 0) {
     if (shared.failed == 0)
       std::fprintf(stderr, "sandstone: the library kernel's process has ended (%s %d)\n", WIFSIGNALED(status) ? "signal" : "status",
