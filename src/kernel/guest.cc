@@ -23,6 +23,7 @@
 #include "kernel/filter.h"
 #include "kernel/helper.h"
 #include "kernel/rewriter.h"
+#include "kernel/network.h"
 #include "kernel/runtime_image.h"
 #include "kernel/signals.h"
 #include "kernel/streams.h"
@@ -173,6 +174,7 @@ void bury(Task task, Shared& shared) {
 void run_kernel(const Options& options, libkernel::Image& image, Shared& shared) {
   release_signals();
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  ::prctl(PR_SET_NAME, "sandstone-linux");
   auto runtime = load_runtime();
   if (!runtime) fail(shared, runtime.error());
   runtime::Boot& boot = *(*runtime)->boot;
@@ -188,6 +190,8 @@ void run_kernel(const Options& options, libkernel::Image& image, Shared& shared)
   Task init = Task::adopt(header, 1);
   if (!init.valid()) fail(shared, {"library kernel", "process 1 does not answer", {}});
   if (auto made = make_tree(init, options); !made) fail(shared, made.error());
+  if (options.frames_fd >= 0)
+    if (auto configured = configure_card(init, options); !configured) fail(shared, configured.error());
   if (options.mode == runtime::Mode::rewrite) start_rewriter(init, boot.patches_fd, (*runtime)->entry);
   Streams streams(init);
   if (auto opened = streams.open(options); !opened) fail(shared, opened.error());

@@ -19,6 +19,7 @@
 #include "devices/folder.h"
 #include "devices/rng.h"
 #include "kernel/guest.h"
+#include "kernel/network.h"
 #include "kernel/signals.h"
 #include "kernel/tracer.h"
 #include "libkernel/device_host.h"
@@ -67,20 +68,27 @@ int run(int argc, char** argv) {
   if (char folder[4096]; ::getcwd(folder, sizeof folder) != nullptr) options->folder = folder;
   auto image = libkernel::Image::load(options->image_fd, options->memory);
   if (!image) return fail(image.error());
-  for (int fd = 3; fd < image->descriptor(); ++fd)
-    if (fd != options->trace_fd) ::close(fd);
+  // Out of the way of what is closed: nobody else's may stay.
+  const auto above = static_cast<unsigned>(image->descriptor()) + 1;
+  const auto keep = [above](int fd) { return Fd(fd < 0 ? -1 : ::fcntl(fd, F_DUPFD_CLOEXEC, above)); };
+  Fd frames = keep(options->frames_fd);
+  const Fd trace = keep(options->trace_fd);
+  ::close_range(3, above - 2, 0);
   void* page = ::mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (page == MAP_FAILED) return fail(system_error("sandstone-kernel", "mmap", errno));
   auto& shared = *new (page) Shared{};
   const Interrupts interrupts(image->header());  // their addresses, before anybody could have changed them
   lib_device_window* windows = image->header().shared->windows;
 
-  if (options->trace_fd >= 0)
+  if (trace.valid())
     if (auto mapped = Tracer::map_rings(); !mapped) return fail(mapped.error());
   hold_signals();
   const pid_t kernel = ::fork();
   if (kernel < 0) return fail(system_error("sandstone-kernel", "fork", errno));
-  if (kernel == 0) run_kernel(*options, *image, shared);
+  if (kernel == 0) {
+    ::close_range(above, ~0U, 0);  // the devices' own
+    run_kernel(*options, *image, shared);
+  }
 
   collect_signals(shared);
   ::signal(SIGPIPE, SIG_IGN);
@@ -114,14 +122,16 @@ int run(int argc, char** argv) {
     return fail(added.error());
   }
   add(std::make_unique<devices::Rng>());
+  if (frames.valid()) add(make_card(std::move(frames)));
   std::optional<Tracer> tracer;
-  if (options->trace_fd >= 0) tracer.emplace(options->trace_fd, options->trace_json);
+  if (trace.valid()) tracer.emplace(trace.get(), options->trace_json);
   libkernel::shared_word(shared.devices_ready) = 1;
   libkernel::futex_wake(shared.devices_ready);
 
   int status = 0;
   while (::waitpid(kernel, &status, 0) < 0 && errno == EINTR) {
   }
+  for (const auto& host : hosts) host->settle();  // the last of the frames
   tracer.reset();
   if (shared.ended == 0) {
     if (shared.failed == 0)

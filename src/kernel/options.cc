@@ -18,7 +18,13 @@ Result<Options> parse(int argc, char** argv) {
       break;
     }
     if (flag == "--image-fd") options.image_fd = std::atoi(value().c_str());
-    else if (flag == "--trace-fd") options.trace_fd = std::atoi(value().c_str());
+    else if (flag == "--frames-fd") options.frames_fd = std::atoi(value().c_str());
+    else if (flag == "--loopback-ports") {
+      char* end = nullptr;
+      const std::string text = value();
+      const auto first = std::strtoul(text.c_str(), &end, 10);
+      options.loopback_ports.emplace_back(first, *end == '-' ? std::strtoul(end + 1, nullptr, 10) : first);
+    } else if (flag == "--trace-fd") options.trace_fd = std::atoi(value().c_str());
     else if (flag == "--trace-json") options.trace_json = true;
     else if (flag == "--memory") options.memory = std::strtoull(value().c_str(), nullptr, 10);
     else if (flag == "--mode") {

@@ -3,7 +3,9 @@
 
 #include <sandstone/result.h>
 
+#include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "runtime/runtime.h"
@@ -12,6 +14,8 @@ namespace sandstone::kernel {
 
 struct Options {
   int image_fd = -1;             // the library kernel's image
+  int frames_fd = -1;            // of the network card, if there is one
+  std::vector<std::pair<uint16_t, uint16_t>> loopback_ports;  // first and last: these of 127.0.0.1 lead to the host's
   uint64_t memory = 1ULL << 30;  // of the library kernel, taken from the host as it is used
   runtime::Mode mode = runtime::Mode::trap;
   int trace_fd = -1;             // every call goes there
