@@ -9,11 +9,12 @@
 
 namespace sandstone::jail {
 
-inline constexpr int kFirstDescriptor = init::kProgramFd + 1;
-
 struct Program {
+  static constexpr int kExecutable = init::kProgramFd;  // the number of its descriptor
+  static constexpr int kFirst = kExecutable + 1;          // of the others
+
   Fd executable;                       // run from here, whatever the view holds; sealed
-  std::vector<Fd> descriptors;         // the program finds them from kFirstDescriptor on, in this order
+  std::vector<Fd> descriptors;         // the program finds them from kFirst on, in this order
   Fd frames;                           // the user network's, for a program that has an interface of its own
   std::vector<std::string> arguments;  // its name first; the command's words are appended
 };

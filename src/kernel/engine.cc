@@ -71,6 +71,20 @@ Result<std::pair<Fd, Fd>> make_wire() {
   return ends;
 }
 
+// With the caller's own rights, out of the jail's reach.
+Result<Fd> open_trace(const std::string& path) {
+  Fd file(path == "-" ? ::fcntl(2, F_DUPFD_CLOEXEC, 3) : ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0600));
+  if (!file.valid()) return system_error("--trace", fmt::format("cannot open {}", path), errno);
+  return file;
+}
+
+// With the caller's own rights, as everything that the caller names. Not blocking: the name may be a FIFO's.
+Result<Fd> open_disk(const RunSpec& spec) {
+  Fd disk(::open(spec.disk_image.c_str(), (spec.persist ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
+  if (!disk.valid()) return system_error("--disk-image", fmt::format("cannot open {}{}", spec.disk_image, spec.persist ? " for writing" : ""), errno);
+  return disk;
+}
+
 Result<jail::Program> program_for(const RunSpec& spec) {
   auto executable = open_part("sandstone-kernel", nullptr);
   if (!executable) return executable.error();
@@ -88,7 +102,7 @@ Result<jail::Program> program_for(const RunSpec& spec) {
     words.push_back(std::move(value));
   };
   const auto hand = [&](const char* flag, Fd fd) {
-    add(flag, std::to_string(jail::kFirstDescriptor + static_cast<int>(program.descriptors.size())));
+    add(flag, std::to_string(jail::Program::kFirst + static_cast<int>(program.descriptors.size())));
     program.descriptors.push_back(std::move(fd));
   };
   hand("--image-fd", std::move(*image));
@@ -99,6 +113,20 @@ Result<jail::Program> program_for(const RunSpec& spec) {
     hand("--frames-fd", std::move(wire->second));
     const net::LinkPlan plan = net::link_plan(spec);
     for (size_t i = 0; i < plan.loopback_ranges; ++i) add("--loopback-ports", fmt::format("{}-{}", plan.loopback[i].first, plan.loopback[i].last));
+  }
+  if (!spec.trace.empty()) {
+    auto file = open_trace(spec.trace);
+    if (!file) return file.error();
+    hand("--trace-fd", std::move(*file));
+    if (spec.trace_json) words.emplace_back("--trace-json");
+  }
+  if (!spec.disk_image.empty()) {
+    auto disk = open_disk(spec);
+    if (!disk) return disk.error();
+    hand("--disk-fd", std::move(*disk));
+    if (spec.disk_read_only) words.emplace_back("--disk-read-only");
+    if (spec.persist) words.emplace_back("--disk-persistent");
+    add("--folder", spec.working_directory.empty() ? "/" : spec.working_directory);
   }
   if (spec.user) {
     add("--uid", std::to_string(spec.user->uid));
@@ -128,6 +156,7 @@ class KernelEngine final : public engine::Engine {
     RunSpec inside = spec;
     if (!inside.user) inside.user = User{0, 0};  // whole root: it is that of the library kernel alone
     auto program = program_for(inside);
+    if (!spec.disk_image.empty()) inside.working_directory.clear();  // it is the image's, and need not be in the jail's view
     if (!program) return program.error();
     return jail::JailWorkload::start(inside, std::move(ports), &*program);
   }

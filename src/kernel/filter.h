@@ -1,8 +1,11 @@
-// The host's filter around guests.
+// The host's filters around the untrusted domain: the library kernel's own process, and the guests.
 #pragma once
 
 #include <linux/filter.h>
 
+#include <cstdint>
+#include <span>
+#include <utility>
 #include <vector>
 
 #include "runtime/runtime.h"
@@ -11,7 +14,8 @@ namespace sandstone::kernel {
 
 class Filter {
  public:
-  explicit Filter(std::vector<sock_filter> code) : code_(std::move(code)), program_{static_cast<unsigned short>(code_.size()), code_.data()} {}
+  explicit Filter(std::vector<sock_filter> code)
+      : code_(std::move(code)), program_{static_cast<unsigned short>(code_.size()), code_.data()} {}
   Filter(const Filter&) = delete;
   Filter& operator=(const Filter&) = delete;
   [[nodiscard]] const sock_fprog* program() const { return &program_; }
@@ -21,7 +25,15 @@ class Filter {
   sock_fprog program_;
 };
 
-// For a guest's process and its children: whatever call does not come from our own text becomes a SIGSYS.
-Filter guest_filter(runtime::Mode mode);
+// The host's calls that the domain is left with, by number. None opens, connects, executes, traces, mounts, or makes
+// namespaces: what is open is what there is. Who controls the library kernel's memory can make these, and no others.
+std::span<const uint32_t> domain_calls();
+
+// Allows those, some of them for certain arguments only; all others fail with ENOSYS. For every thread of the domain.
+Filter domain_filter();
+
+// For a guest's process and its children, on top of it: whatever call does not come from our own text becomes a SIGSYS. That
+// is how calls are told apart, and no wall: a guest may jump into our text.
+Filter guest_filter();
 
 }  // namespace sandstone::kernel

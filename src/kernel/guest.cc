@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/membarrier.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/auxv.h>
@@ -20,6 +21,7 @@
 
 #include "base/sys.h"
 #include "kernel/filter.h"
+#include "kernel/helper.h"
 #include "kernel/rewriter.h"
 #include "kernel/network.h"
 #include "kernel/runtime_image.h"
@@ -36,6 +38,8 @@ extern char** environ;
 
 namespace sandstone::kernel {
 namespace {
+
+constexpr int kMostDescriptors = 256;  // this process has a dozen
 
 using libkernel::futex_wait;
 using libkernel::futex_wake;
@@ -73,6 +77,7 @@ Result<void> boot_kernel(const Options& options, libkernel::Image& image) {
   boot.memory = image.memory_size();
   std::strcpy(boot.command_line, options.verbose ? "ignore_loglevel" : "quiet");
   boot.log_fd = options.verbose ? 2 : -1;
+  boot.memory_fd = image.descriptor();
   if (::getrandom(boot.seed, sizeof boot.seed, 0) != sizeof boot.seed) return system_error("library kernel", "getrandom", errno);
   libkernel::set_clock(boot, before);
   header.shared->strong_fence = sys::call(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0) < 0 ? 1 : 0;
@@ -96,6 +101,11 @@ void fill_boot(runtime::Boot& boot, const Options& options, libkernel::Image& im
   boot.minimum_signal_stack = ::getauxval(AT_MINSIGSTKSZ);
   if (boot.minimum_signal_stack == 0) boot.minimum_signal_stack = 2048;
   boot.mode = options.mode;
+  boot.trace = options.trace_fd >= 0 ? 1 : 0;
+  const lib_boot& clock = *image.header().boot;
+  boot.tsc_base = clock.tsc_base;
+  boot.tsc_multiplier = clock.tsc_multiplier;
+  boot.tsc_nanoseconds = clock.tsc_nanoseconds + static_cast<uint64_t>(clock.real_offset);
   boot.allow_writable_code = options.allow_writable_code ? 1 : 0;
 }
 
@@ -120,18 +130,43 @@ std::vector<const char*> pointers(const std::vector<std::string>& texts) {
   return result;
 }
 
-// In the child: only the run-time and what it calls run here from now on.
-[[noreturn]] void become_guest(const runtime::Header& header, runtime::Start& start, int memory_fd, int patches_fd) {
+// From here on this process and its children are the untrusted domain. Every thread of it: they all run the library kernel.
+Result<void> confine() {
 #ifdef RSEQ_SIG
   // The host kernel writes into it at every preemption, and ends a process that has unmapped it.
   sys::call(SYS_rseq, static_cast<long>(reinterpret_cast<uintptr_t>(__builtin_thread_pointer()) + __rseq_offset), 32,
             1 /* RSEQ_FLAG_UNREGISTER */, RSEQ_SIG);
 #endif
+  const Filter filter = domain_filter();
+  ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  if (sys::call(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, sys::word(filter.program())) != 0)
+    return system_error("wall seccomp", "cannot confine the library kernel", errno);
+  return {};
+}
+
+// In the child: only the run-time and what it calls run here from now on.
+[[noreturn]] void become_guest(const runtime::Header& header, runtime::Start& start, int memory_fd, int patches_fd) {
   sys::call(SYS_set_robust_list, 0, 24);
-  for (int fd = 3; fd < std::max(memory_fd, patches_fd); ++fd)
+  for (int fd = 3; fd < kMostDescriptors; ++fd)
     if (fd != memory_fd && fd != patches_fd) ::close(fd);
-  sys::call(SYS_close_range, std::max(memory_fd, patches_fd) + 1, ~0U, 0);
   header.start(&start);
+}
+
+// Reaps the host's processes of the guests. One that did not come to its end by itself (the host's OOM killer, an operator)
+// leaves tasks that nobody would end.
+void bury(Task task, Shared& shared) {
+  lib_header& header = task.header();
+  for (;;) {
+    int status = 0;
+    const long pid = sys::call(SYS_wait4, -1, sys::word(&status), __WALL, 0);
+    if (pid == -EINTR) continue;
+    if (pid < 0) return;  // nobody is left, who could have children
+    if (status == 0) continue;
+    const uint32_t owner = shared_word(header.shared->owner);
+    if (owner != 0 && owner <= LIB_MAX_CARRIERS && header.carriers[owner - 1].pid == static_cast<uint32_t>(pid))
+      fail(shared, {"library kernel", "a process was killed from outside while it ran the kernel", "the sandbox cannot go on without what it was at"});
+    task.call(LIB_CALL_DISOWN, pid);
+  }
 }
 
 }  // namespace
@@ -142,13 +177,13 @@ void run_kernel(const Options& options, libkernel::Image& image, Shared& shared)
   auto runtime = load_runtime();
   if (!runtime) fail(shared, runtime.error());
   runtime::Boot& boot = *(*runtime)->boot;
-  fill_boot(boot, options, image);
   auto patches = make_patch_table();
   if (!patches) fail(shared, patches.error());
   boot.patches_fd = patches->get();
   if (!find_vdso(boot)) fail(shared, {"run-time", "cannot tell where the vdso is", "is /proc mounted?"});
   while (shared_word(shared.devices_ready) == 0) futex_wait(shared.devices_ready, 0);
   if (auto booted = boot_kernel(options, image); !booted) fail(shared, booted.error());
+  fill_boot(boot, options, image);
   lib_header& header = image.header();
 
   Task init = Task::adopt(header, 1);
@@ -175,15 +210,19 @@ void run_kernel(const Options& options, libkernel::Image& image, Shared& shared)
   const auto places = places_of(options.command[0]);
   const auto paths = pointers(places);
   const auto arguments = pointers(options.command);
-  const Filter filter = guest_filter(options.mode);
+  const Filter filter = guest_filter();
   guest.carrier()->kick = runtime::kKick;
   shared.start = {guest.carrier(), paths.data(), arguments.data(), environ, filter.program(), 0};
-  ::signal(SIGCHLD, SIG_IGN);  // the host's: its processes are reaped by themselves
+  ::signal(SIGCHLD, SIG_DFL);
+  const Task undertaker = helper_of(init);
+  streams.start();
+  if (auto confined = confine(); !confined) fail(shared, confined.error());
   const long child = sys::call(SYS_clone, SIGCHLD, 0, 0, 0, 0);
   if (child == 0) become_guest(**runtime, shared.start, boot.memory_fd, boot.patches_fd);
   if (child < 0) fail(shared, system_error("library kernel", "cannot start the first process", static_cast<int>(-child)));
-  streams.start();
   forward_signals(shared, init, first, streams);
+
+  if (undertaker.valid()) libkernel::quiet_thread([undertaker, &shared] { bury(undertaker, shared); }).detach();
 
   for (;;) {
     int status = 0;
@@ -201,7 +240,8 @@ void run_kernel(const Options& options, libkernel::Image& image, Shared& shared)
   }
   init.call(SYS_kill, -1, SIGKILL);
   streams.finish();
-  init.call(SYS_sync);
+  // A file system that stays is left clean.
+  init.call(options.disk_fd >= 0 && options.disk == Options::Disk::persistent ? LIB_CALL_HALT : SYS_sync);
   ::_exit(0);
 }
 

@@ -4,22 +4,27 @@
 // runs the library kernel, and is the parent of the guests, with whom it shares that memory.
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <optional>
 
 #include "devices/block.h"
 #include "devices/folder.h"
+#include "devices/image.h"
 #include "devices/rng.h"
 #include "kernel/guest.h"
 #include "kernel/network.h"
 #include "kernel/signals.h"
+#include "kernel/tracer.h"
 #include "libkernel/device_host.h"
 #include "libkernel/futex.h"
 
@@ -63,11 +68,21 @@ int end_as(const Shared& shared) {
 int run(int argc, char** argv) {
   auto options = parse(argc, argv);
   if (!options) return fail(options.error());
-  if (char folder[4096]; ::getcwd(folder, sizeof folder) != nullptr) options->folder = folder;
+  if (char folder[4096]; options->folder.empty() && ::getcwd(folder, sizeof folder) != nullptr) options->folder = folder;
+  for (auto& volume : options->volumes) {
+    struct stat status {};
+    volume.is_file = ::stat(volume.path.c_str(), &status) == 0 && !S_ISDIR(status.st_mode);
+    if (volume.is_file && (!volume.read_only || options->disk_fd >= 0))
+      return fail({"-v", fmt::format("{} is no folder", volume.path), options->disk_fd >= 0 ? "a disk image takes folders" : "show its folder, or add :ro"});
+  }
   auto image = libkernel::Image::load(options->image_fd, options->memory);
   if (!image) return fail(image.error());
+  // Out of the way of what is closed: nobody else's may stay.
   const auto above = static_cast<unsigned>(image->descriptor()) + 1;
-  Fd frames(options->frames_fd < 0 ? -1 : ::fcntl(options->frames_fd, F_DUPFD_CLOEXEC, above));
+  const auto keep = [above](int fd) { return Fd(fd < 0 ? -1 : ::fcntl(fd, F_DUPFD_CLOEXEC, above)); };
+  Fd frames = keep(options->frames_fd);
+  Fd disk = keep(options->disk_fd);
+  const Fd trace = keep(options->trace_fd);
   ::close_range(3, above - 2, 0);
   void* page = ::mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (page == MAP_FAILED) return fail(system_error("sandstone-kernel", "mmap", errno));
@@ -75,6 +90,8 @@ int run(int argc, char** argv) {
   const Interrupts interrupts(image->header());  // their addresses, before anybody could have changed them
   lib_device_window* windows = image->header().shared->windows;
 
+  if (trace.valid())
+    if (auto mapped = Tracer::map_rings(); !mapped) return fail(mapped.error());
   hold_signals();
   const pid_t kernel = ::fork();
   if (kernel < 0) return fail(system_error("sandstone-kernel", "fork", errno));
@@ -105,15 +122,28 @@ int run(int argc, char** argv) {
     add(std::move(*device));
     return {};
   };
-  Result<void> added = add_folder("/", "root", true);
+  const auto add_disk = [&](Fd fd) -> Result<void> {
+    using Mode = devices::ImageOptions::Mode;
+    devices::ImageOptions how;
+    how.mode = options->disk == Options::Disk::persistent ? Mode::persistent : options->disk == Options::Disk::read_only ? Mode::read_only : Mode::overlay;
+    how.overlay_folder = "/tmp";  // the jail's: a private one, as large as --disk says
+    auto store = devices::open_image(std::move(fd), "--disk-image", how);
+    if (!store) return store.error();
+    add(std::make_unique<devices::Block>(std::move(*store)));
+    return {};
+  };
+  Result<void> added = disk.valid() ? add_disk(std::move(disk)) : add_folder("/", "root", true);
   for (size_t i = 0; added && i < options->volumes.size(); ++i)
-    added = add_folder(options->volumes[i].path, "volume" + std::to_string(i), options->volumes[i].read_only);
+    if (!options->volumes[i].is_file)
+      added = add_folder(options->volumes[i].path, "volume" + std::to_string(i), options->volumes[i].read_only);
   if (!added) {
     ::kill(kernel, SIGKILL);
     return fail(added.error());
   }
   add(std::make_unique<devices::Rng>());
   if (frames.valid()) add(make_card(std::move(frames)));
+  std::optional<Tracer> tracer;
+  if (trace.valid()) tracer.emplace(trace.get(), options->trace_json);
   libkernel::shared_word(shared.devices_ready) = 1;
   libkernel::futex_wake(shared.devices_ready);
 
@@ -121,8 +151,11 @@ int run(int argc, char** argv) {
   while (::waitpid(kernel, &status, 0) < 0 && errno == EINTR) {
   }
   for (const auto& host : hosts) host->settle();  // the last of the frames
+  tracer.reset();
   if (shared.ended == 0) {
-    if (shared.failed == 0) std::fprintf(stderr, "sandstone: the library kernel's process has ended\n");
+    if (shared.failed == 0)
+      std::fprintf(stderr, "sandstone: the library kernel's process has ended (%s %d)\n", WIFSIGNALED(status) ? "signal" : "status",
+                   WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
     ::_exit(125);
   }
   std::fflush(nullptr);

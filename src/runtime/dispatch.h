@@ -11,6 +11,9 @@ void dispatch(Thread* thread, Context& context);
 // process.cc
 long clone(Thread* thread, Context& context, uint64_t number);
 void execute(Thread* thread, Context& context, uint64_t number);
+// For an exec by a process that shares its memory with another: goes on in a new one of the host's, with a copy. False: the
+// host refuses.
+bool move_out(Thread* thread);
 long first_program(Thread* thread, Context& context, const Start& start);
 
 // One line to standard error, for what must never happen.

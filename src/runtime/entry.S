@@ -143,6 +143,19 @@ guarded_copy_bad:
 	xorl %eax, %eax
 	ret
 
+/* u64 guarded_count(to, from, size): a fault goes to guarded_count_bad. */
+.globl guarded_count
+guarded_count:
+	movq %rdx, %rcx
+.globl guarded_count_at
+guarded_count_at:
+	rep movsb
+.globl guarded_count_bad
+guarded_count_bad:
+	movq %rdx, %rax
+	subq %rcx, %rax
+	ret
+
 /* long clone_thread(flags, stack, child_tid, tls, thread): the child calls rt_child(thread) on that stack. */
 .globl clone_thread
 clone_thread:
@@ -161,6 +174,32 @@ clone_thread:
 	movq %r12, %rdi
 	call rt_child
 	ud2
+
+/*
+ * long fork_over(flags, &alive): a new process goes on here with the registers, and on the very stack, of this one, which ends.
+ * So what ends touches no stack after the call.
+ */
+.globl fork_over
+fork_over:
+	movq %rsi, %r8
+	movl $__NR_clone, %eax
+	xorl %esi, %esi
+	xorl %edx, %edx
+	xorl %r10d, %r10d
+	syscall
+	testq %rax, %rax
+	jg 1f
+	ret
+1:	lock decl (%r8)
+	movq %r8, %rdi
+	movl $1, %esi
+	movl $0x7fffffff, %edx
+	movl $__NR_futex, %eax
+	syscall
+2:	movl $__NR_exit, %eax
+	xorl %edi, %edi
+	syscall
+	jmp 2b
 
 /* void end_thread(&used, &alive): the slot is free from the first instruction on, so nothing below touches a stack. */
 .globl end_thread

@@ -8,6 +8,7 @@ namespace sandstone::runtime {
 
 extern "C" {
 long clone_thread(long flags, uint64_t stack, uint64_t child_tid, uint64_t tls, Thread* child);
+long fork_over(long flags, uint32_t* alive);
 [[noreturn]] void rt_go_to_frame(void* ucontext);
 [[noreturn]] void rt_go_to(uint64_t* registers);
 }
@@ -75,23 +76,33 @@ void* copy_frame(Thread* child, const Context& context) {
   return frame;
 }
 
-// Until the child has run another program, or is no more.
-void wait_for(Thread* thread, const lib_carrier* child) {
+// Until the child has run another program, or is no more. Handlers wait; only death ends it earlier.
+void wait_for(Thread* thread, Thread* child) {
   const struct {
     int64_t seconds, nanoseconds;
   } part{0, 20'000'000};
-  while (__atomic_load_n(&thread->vfork_done, __ATOMIC_ACQUIRE) == 0 && __atomic_load_n(&child->task, __ATOMIC_ACQUIRE) != 0)
+  // Its task may also end without a word, with its host process.
+  while (__atomic_load_n(&thread->vfork_done, __ATOMIC_ACQUIRE) == 0 && __atomic_load_n(&child->vfork_parent, __ATOMIC_ACQUIRE) == thread &&
+         __atomic_load_n(&child->carrier->task, __ATOMIC_ACQUIRE) != 0) {
     host(SYS_futex, word(&thread->vfork_done), kFutexWait, 0, word(&part));
+    if (__atomic_load_n(&thread->kicked, __ATOMIC_ACQUIRE) == 0) continue;
+    library(thread, SYS_getppid);
+    if (thread->carrier->status != LIB_EXITED) continue;
+    // Nobody is to be told any more, least of all whoever has our slot next.
+    Thread* us = thread;
+    __atomic_compare_exchange_n(&child->vfork_parent, &us, nullptr, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+    leave_host(thread);
+  }
 }
 
 }  // namespace
 
 // Where the child's thread begins, on its slot's stack.
 extern "C" void rt_child(Thread* child) {
-  if (child->vfork_parent != nullptr || child->tid == 0) {
-    // A process of its own.
+  if (child->copies_memory) {
     memory_lock.reset();
     threads_alive = 1;
+    memory_shared = false;
   }
   become(child);
   const uint64_t tid_at = child->child_tid;
@@ -102,27 +113,44 @@ extern "C" void rt_child(Thread* child) {
   rt_go_to(pointer<uint64_t>(child->stack - sizeof(uint64_t) * kRegisters));
 }
 
+bool move_out(Thread* thread) {
+  const uint64_t all = ~uint64_t{0}, none = 0;
+  // The one that is left behind must not run a handler: its stack is in use.
+  host(SYS_rt_sigprocmask, 2 /* SIG_SETMASK */, word(&all), 0, 8);
+  if (fork_over(static_cast<long>(kParent), &threads_alive) < 0) {
+    host(SYS_rt_sigprocmask, 2, word(&none), 0, 8);
+    return false;
+  }
+  thread->carrier->tid = static_cast<uint32_t>(host(SYS_gettid));
+  thread->carrier->pid = static_cast<uint32_t>(host(SYS_getpid));
+  thread->shares_memory = false;
+  thread->kicked = 1;  // what came for the one that we were
+  threads_alive = 1;
+  memory_lock.reset();
+  memory_shared = false;
+  host(SYS_rt_sigprocmask, 2, word(&none), 0, 8);
+  return true;
+}
+
 long clone(Thread* thread, Context& context, uint64_t number) {
   Wanted wanted{};
   if (const long error = wanted_of(context, number, wanted); error < 0) return error;
   const bool is_thread = (wanted.flags & kThread) != 0;
   const bool waits = (wanted.flags & kVfork) != 0;
-  // Memory that two processes share would be wiped for both by an exec: who waits for that one anyway gets a copy.
-  if ((wanted.flags & kVm) != 0 && !is_thread && !waits) return -kEinval;
+  // A process in the same memory, most often to exec soon: what it writes is its parent's, as posix_spawn(3) needs it.
+  const bool shares = (wanted.flags & kVm) != 0 && !is_thread;
 
   Thread* child = take_thread();
   if (child == nullptr) return -kEagain;
   constexpr uint64_t kOurs = kSetTls | kParentSetTid | kChildSetTid | kChildClearTid | kVfork;
-  uint64_t flags = wanted.flags & ~kOurs;
-  if (!is_thread) flags &= ~kVm;
-  if (!is_thread && (flags & kSighand) != 0) flags &= ~kSighand;  // Linux gives it with the memory only
+  const uint64_t flags = wanted.flags & ~kOurs;
   memory_lock.lock();
   thread->carrier->hold = 0;
   const long pid = library_as_guest(thread, LIB_CALL_CLONE, flags | wanted.exit_signal, 0, (wanted.flags & kPidfd) != 0 ? wanted.pidfd : 0);
   if (pid < 0) {
     memory_lock.unlock();
     give_back(child);
-    return pid == -kErestart ? -kEagain : pid;
+    return pid;
   }
   boot.kernel->bind(child->carrier, static_cast<lib_s32>(thread->carrier->cloned));
   child->carrier->vmalloc_generation = thread->carrier->vmalloc_generation;
@@ -130,7 +158,11 @@ long clone(Thread* thread, Context& context, uint64_t number) {
     child->alternate = thread->alternate;
     child->alternate_size = thread->alternate_size;
   }
-  child->tid = is_thread ? static_cast<uint32_t>(pid) : 0;
+  child->tid = static_cast<uint32_t>(pid);
+  child->process = is_thread ? thread->process : child->tid;
+  child->shares_memory = shares || (is_thread && thread->shares_memory);
+  child->copies_memory = !shares && !is_thread;
+  if (shares && !waits) memory_shared = true;
   child->child_tid = (wanted.flags & kChildSetTid) != 0 ? wanted.child_tid : 0;
   if ((wanted.flags & kParentSetTid) != 0) put_word(wanted.parent_tid, static_cast<uint32_t>(pid));
   thread->vfork_done = 0;
@@ -148,15 +180,15 @@ long clone(Thread* thread, Context& context, uint64_t number) {
   r[RAX] = 0;
   if (wanted.stack != 0) r[RSP] = wanted.stack;
 
-  uint64_t host_flags = is_thread ? kVm | kFs | kFiles | kSighand | kThread | kSysvsem : kParent;
+  uint64_t host_flags = is_thread ? kVm | kFs | kFiles | kSighand | kThread | kSysvsem : shares ? kVm | kParent : kParent;
   host_flags |= wanted.flags & (kSetTls | kChildClearTid);
-  if (is_thread) __atomic_fetch_add(&threads_alive, 1, __ATOMIC_ACQ_REL);
+  if (is_thread || shares) __atomic_fetch_add(&threads_alive, 1, __ATOMIC_ACQ_REL);
   // The child's first stack is the one that it does not go on from.
   const uint64_t first_stack = context.frame != nullptr ? child->stack : reinterpret_cast<uint64_t>(child) + kHostStackAt + kHostStackSize;
   const long made = clone_thread(static_cast<long>(host_flags), first_stack, wanted.child_tid, wanted.tls, child);
   memory_lock.unlock();
   if (made < 0) {
-    if (is_thread) __atomic_fetch_sub(&threads_alive, 1, __ATOMIC_ACQ_REL);
+    if (is_thread || shares) __atomic_fetch_sub(&threads_alive, 1, __ATOMIC_ACQ_REL);
     boot.kernel->unbind(child->carrier);
     if (!is_thread) {
       library(thread, SYS_kill, static_cast<uint64_t>(pid), kSigKill);
@@ -167,7 +199,7 @@ long clone(Thread* thread, Context& context, uint64_t number) {
     give_back(child);
     return made;
   }
-  if (waits) wait_for(thread, child->carrier);
+  if (waits) wait_for(thread, child);
   return pid;
 }
 

@@ -7,13 +7,14 @@
 #include "runtime/dispatch.h"
 #include "runtime/memory.h"
 #include "runtime/patch.h"
+#include "runtime/trace.h"
 
 namespace sandstone::runtime {
 
 extern "C" {
 void rt_restorer();
 extern const char rt_leave_window[], rt_leave_window_end[], rt_restorer_last[], host_blocking_window[], host_blocking_last[],
-    host_blocking_kicked[], guarded_copy_at[], guarded_copy_bad[], rt_text_start[], rt_text_end[];
+    host_blocking_kicked[], guarded_copy_at[], guarded_copy_bad[], guarded_count_at[], guarded_count_bad[], rt_text_start[], rt_text_end[];
 }
 
 namespace {
@@ -333,7 +334,7 @@ Context context_of(void* frame) {
 extern "C" void rt_on_call(int, void*, void* frame) {
   Context context = context_of(frame);
   Thread* thread = current();
-  dispatch(thread, context);
+  boot.trace != 0 ? dispatch_traced(thread, context) : dispatch(thread, context);
 }
 
 extern "C" void rt_on_kick(int, void*, void* frame) {
@@ -363,7 +364,15 @@ extern "C" void rt_on_fault(int number, void* info, void* frame) {
   Thread* thread = current();
   const int code = static_cast<int*>(info)[2];
   // Also for a copy of our own from a page of a file that is not there yet.
-  if (number == kSigBus && map_file_page(thread, where)) return;
+  if (number == kSigBus && map_file_page(thread, where)) {
+    if (in_runtime(ip)) return;
+    Context guests = context_of(frame);
+    return settle(thread, guests, kNoRestart, static_cast<long>(guests.r[RAX]));
+  }
+  if (ip == address(guarded_count_at)) {
+    ucontext->r[RIP] = address(guarded_count_bad);
+    return;
+  }
   if (ip == address(guarded_copy_at)) {
     ucontext->r[RIP] = address(guarded_copy_bad);
     return;
@@ -398,7 +407,7 @@ extern "C" bool rt_look_in_frame(void* frame) {
 }
 extern "C" void rt_call(uint64_t* registers) {
   Context context{registers, nullptr, nullptr};
-  dispatch(current(), context);
+  boot.trace != 0 ? dispatch_traced(current(), context) : dispatch(current(), context);
 }
 
 void install_handlers() {

@@ -26,6 +26,7 @@ extern "C" [[noreturn]] void rt_start_here(Start* start) {
     library(thread, SYS_exit_group, 127);
     leave_host(thread);
   }
+  thread->tid = thread->process = static_cast<uint32_t>(library(thread, SYS_gettid));
   thread->carrier->hold = 0;
   rt_go_to(r);
 }
@@ -37,6 +38,7 @@ extern "C" [[noreturn]] void rt_start_here(Start* start) {
   thread->self = thread;
   thread->stack = slot + kSlotSize;
   thread->carrier = start->carrier;
+  note_slot(thread);
   rt_start_on(thread->stack - 512, start);
 }
 

@@ -33,6 +33,9 @@ struct Thread {
   Thread* vfork_parent;  // to tell so
   uint64_t robust_list;
   uint64_t child_tid;    // to fill in at the start
+  uint32_t process;      // its process, as the guest knows it
+  bool shares_memory;    // with another process: vfork(2), or clone(2) with CLONE_VM alone
+  bool copies_memory;    // at its start: a process like fork(2)'s
 };
 
 inline constexpr uint64_t kHostStackAt = 4096;  // the host's alternate stack in a slot; the other stack follows
@@ -60,12 +63,15 @@ inline long library_as_guest(Thread* thread, uint64_t number, uint64_t a = 0, ui
 // Reserves a carrier and its slot; null: all are taken. Nobody makes calls with it yet.
 Thread* take_thread();
 void give_back(Thread* thread);
+void note_slot(const Thread* thread);  // whoever reads the trace looks into its ring
 // On the thread itself: its stacks and its place in %gs.
 void become(Thread* thread);
 [[noreturn]] void leave_host(Thread* thread);  // its task has ended
 
 // Copies that end at a bad address: false.
 extern "C" bool guarded_copy(void* to, const void* from, uint64_t size);
+// How many bytes there were before a bad address.
+extern "C" uint64_t guarded_count(void* to, const void* from, uint64_t size);
 inline bool put_word(uint64_t address, uint32_t value) { return guarded_copy(pointer(address), &value, sizeof value); }
 
 // A short critical section between the threads of a process.
@@ -79,7 +85,8 @@ class Lock {
   uint32_t word_ = 0;
 };
 extern Lock memory_lock;   // of what is mapped where
-extern uint32_t threads_alive;  // of this process, futex
+extern uint32_t threads_alive;  // in this memory, futex
+extern bool memory_shared;      // other processes may be in it that nobody waits for
 
 // A host call that blocks: -EINTR as soon as the thread is kicked, or was before.
 extern "C" long host_blocking(long number, long a, long b, long c, long d, long e, long f);

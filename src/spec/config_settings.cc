@@ -209,6 +209,29 @@ constexpr Setting kSettings[] = {
        return {};
      },
      {"syscall-mode", 0, 1, "MODE", "tier kernel: auto, unotify, trap or rewrite (default auto)", Group::walls}},
+    {"trace",
+     "trace",
+     text,
+     false,
+     [](Draft& d, Text t, Text) -> Result<void> {
+       if (t.empty()) return Error{{}, "is empty", "FILE, or - for standard error"};
+       if (t == "-") {
+         d.spec.trace = "-";
+         return {};
+       }
+       return set_host_path(d, t, d.spec.trace);
+     },
+     {"trace", 0, 1, "FILE|-", "tier kernel: write every system call with its arguments, as strace does", Group::output}},
+    {"trace_format",
+     "trace_format",
+     text,
+     false,
+     [](Draft& d, Text t, Text) -> Result<void> {
+       if (t != "text" && t != "json") return Error{{}, fmt::format("'{}' is no format", t), "text or json"};
+       d.spec.trace_json = t == "json";
+       return {};
+     },
+     {"trace-format", 0, 1, "FORMAT", "text or json (default text)", Group::output}},
     {"wx",
      "wx",
      text,
@@ -312,6 +335,25 @@ constexpr Setting kSettings[] = {
      false,
      [](Draft& d, Text t, Text) { return set_host_path(d, t, d.spec.rootfs); },
      {"rootfs", 0, 1, "DIR", "run in the system below DIR, which stays as it is", Group::view}},
+    {"disk_image",
+     "disk_image",
+     text,
+     false,
+     [](Draft& d, Text t, Text) -> Result<void> {
+       d.spec.disk_read_only = t.ends_with(":ro");
+       if (d.spec.disk_read_only) t.remove_suffix(3);
+       return set_host_path(d, t, d.spec.disk_image);
+     },
+     {"disk-image", 0, 1, "FILE[:ro]", "tier kernel: run in the system on an ext4 disk image, which stays as it is", Group::view}},
+    {"persist",
+     "persist",
+     toggle,
+     false,
+     [](Draft& d, Text t, Text) -> Result<void> {
+       d.spec.persist = is_true(t);
+       return {};
+     },
+     {"persist", 0, 0, "", "with --disk-image: keep in it what the run changed", Group::view}},
     {"save",
      "save",
      text,

@@ -11,12 +11,29 @@
 
 namespace sandstone::fs {
 
+namespace {
+
+// Of a file that was opened without asking.
+int read_node(State& state, uint64_t id, Fd& out) {
+  Pin node;
+  if (const int error = state.nodes.pin(id, node)) return error;
+  return state.open_file(node, O_RDONLY, out);
+}
+
+}  // namespace
+
 int op_read(State& state, Request& request, Reply& reply) {
   const auto in = request.take<fuse_read_in>();
   const auto handle = state.handles.get(in.fh, request.node(), false);
-  if (handle == nullptr || !handle->readable) return EBADF;
+  Fd own;
+  if (handle == nullptr && in.fh == 0 && state.without_open) {
+    if (const int error = read_node(state, request.node(), own)) return error;
+  } else if (handle == nullptr || !handle->readable) {
+    return EBADF;
+  }
+  const int fd = own.valid() ? own.get() : handle->fd.get();
   const size_t size = std::min<size_t>({in.size, kMaxTransfer, reply.room()});
-  const ssize_t got = read_into(handle->fd.get(), in.offset, reply.chain(), reply.offset(), size);
+  const ssize_t got = read_into(fd, in.offset, reply.chain(), reply.offset(), size);
   if (got < 0) return static_cast<int>(-got);
   reply.filled(static_cast<size_t>(got));
   return 0;
@@ -43,9 +60,15 @@ int op_write(State& state, Request& request, Reply& reply) {
 int op_lseek(State& state, Request& request, Reply& reply) {
   const auto in = request.take<fuse_lseek_in>();
   const auto handle = state.handles.get(in.fh, request.node(), false);
-  if (handle == nullptr) return EBADF;
+  Fd own;
+  if (handle == nullptr && in.fh == 0 && state.without_open) {
+    if (const int error = read_node(state, request.node(), own)) return error;
+  } else if (handle == nullptr) {
+    return EBADF;
+  }
+  const int fd = own.valid() ? own.get() : handle->fd.get();
   if (in.offset > INT64_MAX || (in.whence != SEEK_DATA && in.whence != SEEK_HOLE)) return EINVAL;
-  const off_t found = ::lseek(handle->fd.get(), static_cast<off_t>(in.offset), static_cast<int>(in.whence));
+  const off_t found = ::lseek(fd, static_cast<off_t>(in.offset), static_cast<int>(in.whence));
   if (found < 0) return errno;
   reply.put(fuse_lseek_out{static_cast<uint64_t>(found)});
   return 0;

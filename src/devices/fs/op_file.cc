@@ -42,6 +42,7 @@ int State::open_handle(const Pin& node, Fd fd, uint32_t flags, const Inode& inod
 
 int op_open(State& state, Request& request, Reply& reply) {
   const auto in = request.take<fuse_open_in>();
+  if (state.without_open) return ENOSYS;  // the guest's kernel asks no more
   Pin node;
   if (const int error = state.nodes.pin(request.node(), node)) return error;
   if (state.handles.full()) return ENFILE;
@@ -63,6 +64,7 @@ int op_release(State& state, Request& request, Reply& /*reply*/) {
 // Closing a copy brings out errors that the host's file system has kept until now.
 int op_flush(State& state, Request& request, Reply& /*reply*/) {
   const auto in = request.take<fuse_flush_in>();
+  if (state.without_open) return ENOSYS;
   const auto handle = state.handles.get(in.fh, request.node(), false);
   if (handle == nullptr) return EBADF;
   if (!handle->writable) return 0;

@@ -37,6 +37,10 @@ struct FuseServer::State {
   Handles handles;
   std::atomic<bool> ready = false;  // INIT has been answered
 
+  // Whether the guest opens files without asking: nothing of what OPEN decides can differ between two, and a request is
+  // a hundred times as dear as an open(2) that asks nobody. INIT settles it; READ then comes without a handle.
+  std::atomic<bool> without_open = false;
+
   [[nodiscard]] bool lasting() const { return options.cache == CachePolicy::always; }
   // The mode that is set on the host where the guest asks for `mode`.
   [[nodiscard]] mode_t allowed_mode(uint32_t mode) const {
