@@ -96,6 +96,9 @@ struct RunSpec {
   std::optional<User> user;
 
   // Tier kernel only
+  std::string disk_image;          // an ext4 disk image of the host's whose file system is the root; empty: the view above
+  bool disk_read_only = false;     // it cannot be written to
+  bool persist = false;            // what is written to it stays; otherwise it is gone at the end of the run
   SyscallMode syscall_mode = SyscallMode::automatic;
   std::string trace;               // a file for a line about each system call; "-": standard error; empty: none
   bool trace_json = false;         // in JSON, one object a line

@@ -78,6 +78,13 @@ Result<Fd> open_trace(const std::string& path) {
   return file;
 }
 
+// With the caller's own rights, as everything that the caller names. Not blocking: the name may be a FIFO's.
+Result<Fd> open_disk(const RunSpec& spec) {
+  Fd disk(::open(spec.disk_image.c_str(), (spec.persist ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
+  if (!disk.valid()) return system_error("--disk-image", fmt::format("cannot open {}{}", spec.disk_image, spec.persist ? " for writing" : ""), errno);
+  return disk;
+}
+
 Result<jail::Program> program_for(const RunSpec& spec) {
   auto executable = open_part("sandstone-kernel", nullptr);
   if (!executable) return executable.error();
@@ -113,6 +120,14 @@ Result<jail::Program> program_for(const RunSpec& spec) {
     hand("--trace-fd", std::move(*file));
     if (spec.trace_json) words.emplace_back("--trace-json");
   }
+  if (!spec.disk_image.empty()) {
+    auto disk = open_disk(spec);
+    if (!disk) return disk.error();
+    hand("--disk-fd", std::move(*disk));
+    if (spec.disk_read_only) words.emplace_back("--disk-read-only");
+    if (spec.persist) words.emplace_back("--disk-persistent");
+    add("--folder", spec.working_directory.empty() ? "/" : spec.working_directory);
+  }
   if (spec.user) {
     add("--uid", std::to_string(spec.user->uid));
     add("--gid", std::to_string(spec.user->gid));
@@ -141,6 +156,7 @@ class KernelEngine final : public engine::Engine {
     RunSpec inside = spec;
     if (!inside.user) inside.user = User{0, 0};  // whole root: it is that of the library kernel alone
     auto program = program_for(inside);
+    if (!spec.disk_image.empty()) inside.working_directory.clear();  // it is the image's, and need not be in the jail's view
     if (!program) return program.error();
     return jail::JailWorkload::start(inside, std::move(ports), &*program);
   }

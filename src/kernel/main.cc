@@ -4,9 +4,11 @@
 // runs the library kernel, and is the parent of the guests, with whom it shares that memory.
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,6 +19,7 @@
 
 #include "devices/block.h"
 #include "devices/folder.h"
+#include "devices/image.h"
 #include "devices/rng.h"
 #include "kernel/guest.h"
 #include "kernel/network.h"
@@ -65,13 +68,20 @@ int end_as(const Shared& shared) {
 int run(int argc, char** argv) {
   auto options = parse(argc, argv);
   if (!options) return fail(options.error());
-  if (char folder[4096]; ::getcwd(folder, sizeof folder) != nullptr) options->folder = folder;
+  if (char folder[4096]; options->folder.empty() && ::getcwd(folder, sizeof folder) != nullptr) options->folder = folder;
+  for (auto& volume : options->volumes) {
+    struct stat status {};
+    volume.is_file = ::stat(volume.path.c_str(), &status) == 0 && !S_ISDIR(status.st_mode);
+    if (volume.is_file && (!volume.read_only || options->disk_fd >= 0))
+      return fail({"-v", fmt::format("{} is no folder", volume.path), options->disk_fd >= 0 ? "a disk image takes folders" : "show its folder, or add :ro"});
+  }
   auto image = libkernel::Image::load(options->image_fd, options->memory);
   if (!image) return fail(image.error());
   // Out of the way of what is closed: nobody else's may stay.
   const auto above = static_cast<unsigned>(image->descriptor()) + 1;
   const auto keep = [above](int fd) { return Fd(fd < 0 ? -1 : ::fcntl(fd, F_DUPFD_CLOEXEC, above)); };
   Fd frames = keep(options->frames_fd);
+  Fd disk = keep(options->disk_fd);
   const Fd trace = keep(options->trace_fd);
   ::close_range(3, above - 2, 0);
   void* page = ::mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -113,10 +123,21 @@ int run(int argc, char** argv) {
     add(std::move(*device));
     return {};
   };
-  Result<void> added = add_folder("/", "root", true, {});
+  const auto add_disk = [&](Fd fd) -> Result<void> {
+    using Mode = devices::ImageOptions::Mode;
+    devices::ImageOptions how;
+    how.mode = options->disk == Options::Disk::persistent ? Mode::persistent : options->disk == Options::Disk::read_only ? Mode::read_only : Mode::overlay;
+    how.overlay_folder = "/tmp";  // the jail's: a private one, as large as --disk says
+    auto store = devices::open_image(std::move(fd), "--disk-image", how);
+    if (!store) return store.error();
+    add(std::make_unique<devices::Block>(std::move(*store)));
+    return {};
+  };
+  Result<void> added = disk.valid() ? add_disk(std::move(disk)) : add_folder("/", "root", true, {});
   for (size_t i = 0; added && i < options->volumes.size(); ++i)
-    // What the caller may write there, the command may, whoever it is inside.
-    added = add_folder(options->volumes[i].path, "volume" + std::to_string(i), options->volumes[i].read_only, {options->uid, options->gid, true});
+    if (!options->volumes[i].is_file)
+      // What the caller may write there, the command may, whoever it is inside.
+      added = add_folder(options->volumes[i].path, "volume" + std::to_string(i), options->volumes[i].read_only, {options->uid, options->gid, true});
   if (!added) {
     ::kill(kernel, SIGKILL);
     return fail(added.error());

@@ -30,7 +30,10 @@ Result<Options> parse(int argc, char** argv) {
     else if (flag == "--mode") {
       const std::string mode = value();
       options.mode = mode == "rewrite" || mode == "auto" ? runtime::Mode::rewrite : mode == "unotify" ? runtime::Mode::notify : runtime::Mode::trap;
-    } else if (flag == "--verbose") options.verbose = true;
+    } else if (flag == "--disk-fd") options.disk_fd = std::atoi(value().c_str());
+    else if (flag == "--disk-read-only") options.disk = Options::Disk::read_only;
+    else if (flag == "--disk-persistent") options.disk = Options::Disk::persistent;
+    else if (flag == "--verbose") options.verbose = true;
     else if (flag == "--terminal") options.terminal = true;
     else if (flag == "--no-writable-code") options.allow_writable_code = false;
     else if (flag == "--hostname") options.hostname = value();

@@ -24,12 +24,15 @@ struct Options {
   bool terminal = false;         // descriptor 0 is a terminal, and the guest gets one
   bool allow_writable_code = true;
   std::string hostname = "sandstone";
-  std::string folder = "/";      // the working folder
+  std::string folder;            // the working folder; empty: the jail's
   bool read_only = false;        // the root
+  int disk_fd = -1;              // an ext4 image whose file system is the root, instead of the jail's view
+  enum class Disk : uint8_t { fresh, read_only, persistent } disk = Disk::fresh;
   uint32_t uid = 0, gid = 0;     // of the command, inside
   struct Volume {
     std::string path;  // of the jail's view, and of the guest's
     bool read_only;
+    bool is_file = false;  // served with the view that it is in
   };
   std::vector<Volume> volumes;   // what the guest writes there goes to the jail's own files
   struct Tmpfs {

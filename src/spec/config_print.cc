@@ -29,6 +29,10 @@ Result<std::string> print_config(const RunSpec& spec) {
       out["trace"] = spec.trace;
       out["trace_format"] = spec.trace_json ? "json" : "text";
     }
+    if (!spec.disk_image.empty()) {
+      out["disk_image"] = spec.disk_image + (spec.disk_read_only ? ":ro" : "");
+      out["persist"] = spec.persist;
+    }
     out["wx"] = spec.writable_code ? "allow" : "deny";
   }
   out["best_effort"] = spec.best_effort;
