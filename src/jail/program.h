@@ -12,6 +12,7 @@ struct Program {
   Fd executable;                       // run from here, whatever the view holds; sealed
   std::vector<Fd> descriptors;         // the program finds them from init::kProgramFd + 1 on, in this order
   std::vector<std::string> arguments;  // its name first; the command's words are appended
+  bool serves_calls = false;           // answers its children's calls by a seccomp listener (walls::serving_filter)
 };
 
 }  // namespace sandstone::jail

@@ -70,6 +70,7 @@ Result<jail::Program> program_for(const RunSpec& spec) {
   jail::Program program;
   program.executable = std::move(*copy);
   program.descriptors.push_back(std::move(*image));
+  program.serves_calls = spec.syscall_mode == SyscallMode::unotify;
   auto& words = program.arguments;
   words = {"sandstone-kernel", "--image-fd", std::to_string(init::kProgramFd + 1), "--mode", to_string(spec.syscall_mode),
            "--hostname", spec.hostname.value_or("sandstone")};
