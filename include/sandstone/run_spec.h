@@ -97,6 +97,8 @@ struct RunSpec {
 
   // Tier kernel only
   SyscallMode syscall_mode = SyscallMode::automatic;
+  std::string trace;               // a file for a line about each system call; "-": standard error; empty: none
+  bool trace_json = false;         // in JSON, one object a line
   bool writable_code = true;       // memory may be writable and executable at once, as just-in-time compilers want it
 
   // Environment: only what is named here, and a small default (PATH, HOME, USER, LANG, TERM with a terminal).

@@ -60,6 +60,13 @@ Result<Fd> sealed(const Fd& file, const char* name) {
   return copy;
 }
 
+// With the caller's own rights, out of the jail's reach.
+Result<Fd> open_trace(const std::string& path) {
+  Fd file(path == "-" ? ::fcntl(2, F_DUPFD_CLOEXEC, 3) : ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0600));
+  if (!file.valid()) return system_error("--trace", fmt::format("cannot open {}", path), errno);
+  return file;
+}
+
 Result<jail::Program> program_for(const RunSpec& spec) {
   auto executable = open_part("sandstone-kernel", nullptr);
   if (!executable) return executable.error();
@@ -78,6 +85,13 @@ Result<jail::Program> program_for(const RunSpec& spec) {
     words.emplace_back(flag);
     words.push_back(std::move(value));
   };
+  if (!spec.trace.empty()) {
+    auto file = open_trace(spec.trace);
+    if (!file) return file.error();
+    program.descriptors.push_back(std::move(*file));
+    add("--trace-fd", std::to_string(init::kProgramFd + program.descriptors.size()));
+    if (spec.trace_json) words.emplace_back("--trace-json");
+  }
   if (spec.user) {
     add("--uid", std::to_string(spec.user->uid));
     add("--gid", std::to_string(spec.user->gid));

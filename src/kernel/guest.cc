@@ -26,6 +26,7 @@
 #include "kernel/notify.h"
 #include "kernel/rewriter.h"
 #include "kernel/runtime_image.h"
+#include "kernel/signals.h"
 #include "kernel/streams.h"
 #include "kernel/task.h"
 #include "kernel/tree.h"
@@ -103,6 +104,11 @@ void fill_boot(runtime::Boot& boot, const Options& options, libkernel::Image& im
   boot.minimum_signal_stack = ::getauxval(AT_MINSIGSTKSZ);
   if (boot.minimum_signal_stack == 0) boot.minimum_signal_stack = 2048;
   boot.mode = options.mode;
+  boot.trace = options.trace_fd >= 0 ? 1 : 0;
+  const lib_boot& clock = *image.header().boot;
+  boot.tsc_base = clock.tsc_base;
+  boot.tsc_multiplier = clock.tsc_multiplier;
+  boot.tsc_nanoseconds = clock.tsc_nanoseconds + static_cast<uint64_t>(clock.real_offset);
   boot.allow_writable_code = options.allow_writable_code ? 1 : 0;
 }
 
@@ -190,24 +196,26 @@ Result<void> start_notifying(const runtime::Header& header, Shared& shared, Answ
 }  // namespace
 
 void run_kernel(const Options& options, libkernel::Image& image, Shared& shared) {
+  release_signals();
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   auto runtime = load_runtime();
   if (!runtime) fail(shared, runtime.error());
   runtime::Boot& boot = *(*runtime)->boot;
-  fill_boot(boot, options, image);
   auto patches = make_patch_table();
   if (!patches) fail(shared, patches.error());
   boot.patches_fd = patches->get();
   if (!find_vdso(boot)) fail(shared, {"run-time", "cannot tell where the vdso is", "is /proc mounted?"});
   while (shared_word(shared.devices_ready) == 0) futex_wait(shared.devices_ready, 0);
   if (auto booted = boot_kernel(options, image); !booted) fail(shared, booted.error());
+  fill_boot(boot, options, image);
   lib_header& header = image.header();
 
   Task init = Task::adopt(header, 1);
   if (!init.valid()) fail(shared, {"library kernel", "process 1 does not answer", {}});
   if (auto made = make_tree(init, options); !made) fail(shared, made.error());
   if (options.mode == runtime::Mode::rewrite) start_rewriter(init, boot.patches_fd, (*runtime)->entry);
-  Streams streams(init, options.terminal);
+  Streams streams(init);
+  if (auto opened = streams.open(options); !opened) fail(shared, opened.error());
   const int first = init.clone(SIGCHLD);
   Task guest = first > 0 ? Task::adopt(header, first) : Task(header, nullptr);
   if (!guest.valid()) fail(shared, system_error("library kernel", "cannot make the first process", -first));
@@ -235,6 +243,7 @@ void run_kernel(const Options& options, libkernel::Image& image, Shared& shared)
   }
   if (auto started = answerer ? start_notifying(**runtime, shared, *answerer) : start_sharing(**runtime, shared); !started)
     fail(shared, started.error());
+  forward_signals(shared, init, first, streams);
 
   for (;;) {
     int status = 0;

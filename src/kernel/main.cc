@@ -13,11 +13,14 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <optional>
 
 #include "devices/block.h"
 #include "devices/folder.h"
 #include "devices/rng.h"
 #include "kernel/guest.h"
+#include "kernel/signals.h"
+#include "kernel/tracer.h"
 #include "libkernel/device_host.h"
 #include "libkernel/futex.h"
 
@@ -50,6 +53,7 @@ int end_as(const Shared& shared) {
     return shared.exec_error == ENOENT ? 127 : 126;
   }
   if (WIFSIGNALED(shared.wait_status)) {
+    release_signals();
     ::signal(WTERMSIG(shared.wait_status), SIG_DFL);
     ::raise(WTERMSIG(shared.wait_status));
     return 128 + WTERMSIG(shared.wait_status);
@@ -63,17 +67,22 @@ int run(int argc, char** argv) {
   if (char folder[4096]; ::getcwd(folder, sizeof folder) != nullptr) options->folder = folder;
   auto image = libkernel::Image::load(options->image_fd, options->memory);
   if (!image) return fail(image.error());
-  ::close_range(3, static_cast<unsigned>(image->descriptor()) - 1, 0);
+  for (int fd = 3; fd < image->descriptor(); ++fd)
+    if (fd != options->trace_fd) ::close(fd);
   void* page = ::mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (page == MAP_FAILED) return fail(system_error("sandstone-kernel", "mmap", errno));
   auto& shared = *new (page) Shared{};
   const Interrupts interrupts(image->header());  // their addresses, before anybody could have changed them
   lib_device_window* windows = image->header().shared->windows;
 
+  if (options->trace_fd >= 0)
+    if (auto mapped = Tracer::map_rings(); !mapped) return fail(mapped.error());
+  hold_signals();
   const pid_t kernel = ::fork();
   if (kernel < 0) return fail(system_error("sandstone-kernel", "fork", errno));
   if (kernel == 0) run_kernel(*options, *image, shared);
 
+  collect_signals(shared);
   ::signal(SIGPIPE, SIG_IGN);
   for (const int fd : {0, 1}) ::close(fd);
   std::vector<std::unique_ptr<libkernel::DeviceHost>> hosts;
@@ -103,12 +112,15 @@ int run(int argc, char** argv) {
     return fail(added.error());
   }
   add(std::make_unique<devices::Rng>());
+  std::optional<Tracer> tracer;
+  if (options->trace_fd >= 0) tracer.emplace(options->trace_fd, options->trace_json);
   libkernel::shared_word(shared.devices_ready) = 1;
   libkernel::futex_wake(shared.devices_ready);
 
   int status = 0;
   while (::waitpid(kernel, &status, 0) < 0 && errno == EINTR) {
   }
+  tracer.reset();
   if (shared.ended == 0) {
     if (shared.failed == 0)
       std::fprintf(stderr, "sandstone: the library kernel's process has ended (%s %d)\n", WIFSIGNALED(status) ? "signal" : "status",

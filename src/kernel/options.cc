@@ -18,6 +18,8 @@ Result<Options> parse(int argc, char** argv) {
       break;
     }
     if (flag == "--image-fd") options.image_fd = std::atoi(value().c_str());
+    else if (flag == "--trace-fd") options.trace_fd = std::atoi(value().c_str());
+    else if (flag == "--trace-json") options.trace_json = true;
     else if (flag == "--memory") options.memory = std::strtoull(value().c_str(), nullptr, 10);
     else if (flag == "--mode") {
       const std::string mode = value();

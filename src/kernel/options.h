@@ -14,6 +14,8 @@ struct Options {
   int image_fd = -1;             // the library kernel's image
   uint64_t memory = 1ULL << 30;  // of the library kernel, taken from the host as it is used
   runtime::Mode mode = runtime::Mode::trap;
+  int trace_fd = -1;             // every call goes there
+  bool trace_json = false;
   bool verbose = false;          // the library kernel's console goes to standard error
   bool terminal = false;         // descriptor 0 is a terminal, and the guest gets one
   bool allow_writable_code = true;

@@ -13,6 +13,8 @@ struct Shared {
   int32_t wait_status;
   int32_t exec_error;      // errno, if it could not be executed
   uint32_t failed;         // the kernel's process has said why
+  uint32_t signals_rung;   // futex: counts what has been put into `signals`
+  uint64_t signals;        // of the host's, for the first program: bit n - 1 is signal n
   runtime::Start start;
 };
 

@@ -63,6 +63,9 @@ Result<void> make_tree(Task& init, const Options& options) {
   init.call(SYS_chroot, ".");
   init.call(SYS_chdir, "/");
 
+  // All of the view is root's in here, also the home that the jail has made for the user.
+  if (options.uid != 0) init.call(SYS_chown, "/home/sandbox", options.uid, options.gid);
+
   // What the jail's view leaves out of a root folder, and scripts expect.
   for (const char* folder : {"/mnt", "/media", "/opt", "/root", "/run", "/srv", "/var"}) init.call(SYS_mkdir, folder, 0755);
   done = mount_at(init, "proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC);

@@ -152,6 +152,19 @@ guarded_copy_bad:
 	xorl %eax, %eax
 	ret
 
+/* u64 guarded_count(to, from, size): a fault goes to guarded_count_bad. */
+.globl guarded_count
+guarded_count:
+	movq %rdx, %rcx
+.globl guarded_count_at
+guarded_count_at:
+	rep movsb
+.globl guarded_count_bad
+guarded_count_bad:
+	movq %rdx, %rax
+	subq %rcx, %rax
+	ret
+
 /* long clone_thread(flags, stack, child_tid, tls, thread): the child calls rt_child(thread) on that stack. */
 .globl clone_thread
 clone_thread:

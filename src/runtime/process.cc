@@ -163,7 +163,8 @@ long clone(Thread* thread, Context& context, uint64_t number) {
     child->alternate = thread->alternate;
     child->alternate_size = thread->alternate_size;
   }
-  child->tid = is_thread ? static_cast<uint32_t>(pid) : 0;
+  child->tid = static_cast<uint32_t>(pid);
+  child->process = is_thread ? thread->process : child->tid;
   child->shares_memory = shares || (is_thread && thread->shares_memory);
   child->copies_memory = !shares && !is_thread;
   if (shares && !waits) memory_shared = true;

@@ -19,6 +19,13 @@ inline constexpr uint64_t kSlotsSize = kSlotSize * LIB_MAX_CARRIERS;
 
 inline constexpr uint64_t kPatches = LIB_RUNTIME + 0xc000000000;  // a PatchTable, shared too
 
+// With a trace: how many slots have been in use at most, and a ring of records (observe/ring.h) for each.
+inline constexpr uint64_t kRingsInUse = LIB_RUNTIME + 0xd000000000;
+inline constexpr uint64_t kRings = kRingsInUse + 4096;
+inline constexpr uint64_t kRingCapacity = 64 << 10;
+inline constexpr uint64_t kRingStride = kRingCapacity + 4096;
+inline constexpr uint64_t kRingsSize = 4096 + kRingStride * LIB_MAX_CARRIERS;  // from kRingsInUse on
+
 // The host's signal that tells a thread to look whether a signal of the library kernel's is due.
 inline constexpr int kKick = 63;
 
@@ -58,6 +65,9 @@ struct Boot {
   Mode mode;
   uint32_t allow_writable_code;
   int32_t patches_fd;  // rewritten text; -1: none
+  uint32_t trace;      // there are rings
+  // Nanoseconds since 1970 = (tsc - tsc_base) * tsc_multiplier / 2^32 + tsc_nanoseconds; multiplier 0: ask the host.
+  uint64_t tsc_base, tsc_multiplier, tsc_nanoseconds;
 };
 
 // Text whose call sites are rewritten. It is made once for each part of a file that is mapped executable, by the kernel's

@@ -7,13 +7,14 @@
 #include "runtime/dispatch.h"
 #include "runtime/memory.h"
 #include "runtime/patch.h"
+#include "runtime/trace.h"
 
 namespace sandstone::runtime {
 
 extern "C" {
 void rt_restorer();
 extern const char rt_leave_window[], rt_leave_window_end[], rt_restorer_last[], host_blocking_window[], host_blocking_last[],
-    host_blocking_kicked[], guarded_copy_at[], guarded_copy_bad[], rt_text_start[], rt_text_end[];
+    host_blocking_kicked[], guarded_copy_at[], guarded_copy_bad[], guarded_count_at[], guarded_count_bad[], rt_text_start[], rt_text_end[];
 }
 
 namespace {
@@ -337,7 +338,7 @@ Context context_of(void* frame) {
 extern "C" void rt_on_call(int, void*, void* frame) {
   Context context = context_of(frame);
   Thread* thread = current();
-  dispatch(thread, context);
+  boot.trace != 0 ? dispatch_traced(thread, context) : dispatch(thread, context);
 }
 
 extern "C" void rt_on_kick(int, void*, void* frame) {
@@ -368,6 +369,10 @@ extern "C" void rt_on_fault(int number, void* info, void* frame) {
   const int code = static_cast<int*>(info)[2];
   // Also for a copy of our own from a page of a file that is not there yet.
   if (number == kSigBus && map_file_page(thread, where)) return;
+  if (ip == address(guarded_count_at)) {
+    ucontext->r[RIP] = address(guarded_count_bad);
+    return;
+  }
   if (ip == address(guarded_copy_at)) {
     ucontext->r[RIP] = address(guarded_copy_bad);
     return;
@@ -402,7 +407,7 @@ extern "C" bool rt_look_in_frame(void* frame) {
 }
 extern "C" void rt_call(uint64_t* registers) {
   Context context{registers, nullptr, nullptr};
-  dispatch(current(), context);
+  boot.trace != 0 ? dispatch_traced(current(), context) : dispatch(current(), context);
 }
 
 void install_handlers() {

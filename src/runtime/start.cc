@@ -32,6 +32,7 @@ extern "C" [[noreturn]] void rt_start_here(Start* start) {
     library(thread, SYS_exit_group, 127);
     leave_host(thread);
   }
+  thread->tid = thread->process = static_cast<uint32_t>(library(thread, SYS_gettid));
   thread->carrier->hold = 0;
   rt_go_to(r);
 }
@@ -47,6 +48,7 @@ extern "C" [[noreturn]] void rt_start_here(Start* start) {
     thread->carrier = pointer<lib_carrier>(slot + kCarrierAt);
     thread->carrier->id = thread->carrier->used = 1;
   }
+  note_slot(thread);
   rt_start_on(thread->stack - 512, start);
 }
 

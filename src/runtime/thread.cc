@@ -33,6 +33,15 @@ void Lock::unlock() {
   if (__atomic_exchange_n(&word_, 0, __ATOMIC_RELEASE) == 2) host(SYS_futex, word(&word_), kFutexWake | kPrivate, 1);
 }
 
+void note_slot(const Thread* thread) {
+  if (boot.trace == 0) return;
+  auto* most = pointer<uint32_t>(kRingsInUse);
+  const uint32_t wanted = thread->carrier->id;
+  uint32_t seen = __atomic_load_n(most, __ATOMIC_RELAXED);
+  while (seen < wanted && !__atomic_compare_exchange_n(most, &seen, wanted, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+  }
+}
+
 Thread* take_thread() {
   static uint32_t hint;
   for (uint32_t i = 0; i < LIB_MAX_CARRIERS; ++i) {
@@ -56,6 +65,7 @@ Thread* take_thread() {
     thread->self = thread;
     thread->stack = (kSlots + (at + 1) * kSlotSize) & ~uint64_t{15};
     thread->carrier = &carrier;
+    note_slot(thread);
     return thread;
   }
   return nullptr;

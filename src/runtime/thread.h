@@ -34,6 +34,7 @@ struct Thread {
   uint64_t robust_list;
   uint64_t child_tid;    // to fill in at the start
   uint64_t task;         // to begin with
+  uint32_t process;      // its process, as the guest knows it
   bool shares_memory;    // with another process: vfork(2), or clone(2) with CLONE_VM alone
   bool copies_memory;    // at its start: a process like fork(2)'s
 };
@@ -65,12 +66,15 @@ inline bool by_notification() { return boot.mode == Mode::notify; }
 // Reserves a carrier and its slot; null: all are taken. Nobody makes calls with it yet.
 Thread* take_thread();
 void give_back(Thread* thread);
+void note_slot(const Thread* thread);  // whoever reads the trace looks into its ring
 // On the thread itself: its stacks and its place in %gs.
 void become(Thread* thread);
 [[noreturn]] void leave_host(Thread* thread);  // its task has ended
 
 // Copies that end at a bad address: false.
 extern "C" bool guarded_copy(void* to, const void* from, uint64_t size);
+// How many bytes there were before a bad address.
+extern "C" uint64_t guarded_count(void* to, const void* from, uint64_t size);
 inline bool put_word(uint64_t address, uint32_t value) { return guarded_copy(pointer(address), &value, sizeof value); }
 
 // A short critical section between the threads of a process.

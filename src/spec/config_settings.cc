@@ -209,6 +209,29 @@ constexpr Setting kSettings[] = {
        return {};
      },
      {"syscall-mode", 0, 1, "MODE", "tier kernel: auto, unotify, trap or rewrite (default auto)", Group::walls}},
+    {"trace",
+     "trace",
+     text,
+     false,
+     [](Draft& d, Text t, Text) -> Result<void> {
+       if (t.empty()) return Error{{}, "is empty", "FILE, or - for standard error"};
+       if (t == "-") {
+         d.spec.trace = "-";
+         return {};
+       }
+       return set_host_path(d, t, d.spec.trace);
+     },
+     {"trace", 0, 1, "FILE|-", "tier kernel: write every system call with its arguments, as strace does", Group::output}},
+    {"trace_format",
+     "trace_format",
+     text,
+     false,
+     [](Draft& d, Text t, Text) -> Result<void> {
+       if (t != "text" && t != "json") return Error{{}, fmt::format("'{}' is no format", t), "text or json"};
+       d.spec.trace_json = t == "json";
+       return {};
+     },
+     {"trace-format", 0, 1, "FORMAT", "text or json (default text)", Group::output}},
     {"wx",
      "wx",
      text,

@@ -1,0 +1,71 @@
+#include "runtime/trace.h"
+
+#include "calls/table.h"
+#include "observe/capture.h"
+#include "observe/ring.h"
+#include "runtime/dispatch.h"
+
+namespace sandstone::runtime {
+namespace {
+
+uint64_t now() {
+  if (boot.tsc_multiplier == 0) {
+    struct { int64_t seconds, nanoseconds; } time{};
+    host(SYS_clock_gettime, 0 /* CLOCK_REALTIME */, word(&time));
+    return static_cast<uint64_t>(time.seconds) * 1'000'000'000 + static_cast<uint64_t>(time.nanoseconds);
+  }
+  uint32_t low = 0, high = 0;
+  asm volatile("rdtsc" : "=a"(low), "=d"(high));
+  const uint64_t ticks = (uint64_t{high} << 32 | low) - boot.tsc_base;
+  return static_cast<uint64_t>(static_cast<unsigned __int128>(ticks) * boot.tsc_multiplier >> 32) + boot.tsc_nanoseconds;
+}
+
+observe::Disposition disposition_of(uint64_t number) {
+  const calls::Call* call = calls::find(number);
+  if (call == nullptr) return observe::Disposition::refused;
+  switch (call->route) {
+    case calls::Route::library: return observe::Disposition::library;
+    case calls::Route::host: return observe::Disposition::host;
+    case calls::Route::both: return observe::Disposition::both;
+    default: return observe::Disposition::refused;
+  }
+}
+
+bool push(const Thread* thread, const observe::Record& record) {
+  const uint64_t slot = thread->carrier->id - 1;
+  return observe::RingWriter(pointer(kRings + slot * kRingStride), kRingCapacity).push(record);
+}
+
+constexpr auto kCopy = [](void* to, uint64_t from, size_t size) -> size_t { return guarded_count(to, pointer<const void>(from), size); };
+
+}  // namespace
+
+void dispatch_traced(Thread* thread, Context& context) {
+  const uint64_t* r = context.r;
+  const auto number = static_cast<uint32_t>(r[RAX]);
+  const uint64_t args[6] = {r[RDI], r[RSI], r[RDX], r[R10], r[R8], r[R9]};
+  observe::Record record;
+  record.time = now();
+  record.duration = 0;
+  record.pid = thread->process;
+  record.tid = thread->tid;
+  record.disposition = disposition_of(r[RAX]);
+  record.transport = context.frame != nullptr ? observe::Transport::trapped : observe::Transport::rewritten;
+  observe::capture_entry(record, number, args, kCopy);
+  // What may not come back is kept before.
+  if (number == SYS_exit || number == SYS_exit_group || number == SYS_execve || number == SYS_execveat) {
+    record.no_result = 1;
+    push(thread, record);
+    dispatch(thread, context);
+    if (static_cast<int64_t>(context.r[RAX]) >= 0) return;
+    record.no_result = 0;
+  } else {
+    record.no_result = 0;
+    dispatch(thread, context);
+  }
+  record.duration = now() - record.time;
+  observe::capture_exit(record, static_cast<int64_t>(context.r[RAX]), kCopy);
+  push(thread, record);
+}
+
+}  // namespace sandstone::runtime
