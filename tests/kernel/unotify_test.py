@@ -1,0 +1,1 @@
+"""Guests whose calls come by notification: the library kernel is in a process of its own, out of their reach."""
