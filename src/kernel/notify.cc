@@ -207,12 +207,16 @@ int64_t Answerer::clone(const Owned& guest, const uint64_t (&words)[6]) {
 // The thread says which process it is of, and the host's kernel whether that is so.
 int64_t Answerer::begin(int tid, uint64_t slot, int32_t task, int pid) {
   if (pid <= 0 || sys::call(SYS_tgkill, pid, tid, 0) != 0) return -EINVAL;
-  if (const Owned old = find(tid); old != nullptr) drop(old);  // the number of a dead thread
+  Owned guest;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = expected_.find(task);
+    if (found == expected_.end()) return -ESRCH;
+    guest = found->second;
+    expected_.erase(found);
+  }
+  if (const Owned old = find(tid); old != nullptr) drop(old);  // the number of a dead thread, or one that gives up its task
   const std::lock_guard lock(mutex_);
-  const auto found = expected_.find(task);
-  if (found == expected_.end()) return -ESRCH;
-  const Owned guest = found->second;
-  expected_.erase(found);
   guest->tid = tid;
   guest->pid = pid;
   guest->slot = slot;
