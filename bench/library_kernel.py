@@ -124,10 +124,10 @@ With 256 MiB of memory given and the configuration that ships; "resident" is the
 """
 
 
-def replace_section(path, text):
+def replace_section(path, text, heading=HEADING):
     """The document with its section exchanged, or added at its end."""
     whole = path.read_text() if path.exists() else "# Benchmarks\n"
-    at = re.search(rf"^{re.escape(HEADING)}$.*?(?=^## |\Z)", whole, re.M | re.S)
+    at = re.search(rf"^{re.escape(heading)}$.*?(?=^## |\Z)", whole, re.M | re.S)
     if at is None:
         path.write_text(whole.rstrip("\n") + "\n\n" + text)
         return

@@ -104,7 +104,7 @@ build=$!
 trap 'kill $build 2>/dev/null || true' EXIT
 while kill -0 "$build" 2>/dev/null; do
   sleep 5
-  made=$(find "$obj" -name '*.o' -newer "$work/wanted" | wc -l)
+  made=$(find "$obj" -name '*.o' -newer "$work/wanted" 2>/dev/null | wc -l) || true  # files of the compiler's come and go
   ((SECONDS % 15 >= 5)) || echo "library kernel: $made of about 770 objects, $((SECONDS - start)) s" >&2
 done
 wait "$build" || {

@@ -10,7 +10,6 @@
 #include <cstdlib>
 #include <utility>
 
-#include "init/protocol.h"
 #include "jail/program.h"
 #include "jail/workload.h"
 
@@ -79,7 +78,7 @@ Result<jail::Program> program_for(const RunSpec& spec) {
   program.descriptors.push_back(std::move(*image));
   program.serves_calls = spec.syscall_mode == SyscallMode::unotify;
   auto& words = program.arguments;
-  words = {"sandstone-kernel", "--image-fd", std::to_string(init::kProgramFd + 1), "--mode", to_string(spec.syscall_mode),
+  words = {"sandstone-kernel", "--image-fd", std::to_string(jail::Program::kExecutable + 1), "--mode", to_string(spec.syscall_mode),
            "--hostname", spec.hostname.value_or("sandstone")};
   const auto add = [&words](const char* flag, std::string value) {
     words.emplace_back(flag);
@@ -89,7 +88,7 @@ Result<jail::Program> program_for(const RunSpec& spec) {
     auto file = open_trace(spec.trace);
     if (!file) return file.error();
     program.descriptors.push_back(std::move(*file));
-    add("--trace-fd", std::to_string(init::kProgramFd + program.descriptors.size()));
+    add("--trace-fd", std::to_string(jail::Program::kExecutable + program.descriptors.size()));
     if (spec.trace_json) words.emplace_back("--trace-json");
   }
   if (spec.user) {

@@ -78,6 +78,8 @@ Result<void> boot_kernel(const Options& options, libkernel::Image& image) {
   boot.memory = image.memory_size();
   std::strcpy(boot.command_line, options.verbose ? "ignore_loglevel" : "quiet");
   boot.log_fd = options.verbose ? 2 : -1;
+  // By notification whoever calls is another process, into which we map nothing.
+  boot.memory_fd = options.mode == runtime::Mode::notify ? 0 : image.descriptor();
   if (::getrandom(boot.seed, sizeof boot.seed, 0) != sizeof boot.seed) return system_error("library kernel", "getrandom", errno);
   libkernel::set_clock(boot, before);
   header.shared->strong_fence = sys::call(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0) < 0 ? 1 : 0;
@@ -158,9 +160,25 @@ Result<void> confine(const Filter& filter) {
   header.start(&start);
 }
 
+// Reaps the host's processes of the guests. One that did not come to its end by itself (the host's OOM killer, an operator)
+// leaves tasks that nobody would end.
+void bury(Task task, Shared& shared) {
+  lib_header& header = task.header();
+  for (;;) {
+    int status = 0;
+    const long pid = sys::call(SYS_wait4, -1, sys::word(&status), __WALL, 0);
+    if (pid == -EINTR) continue;
+    if (pid < 0) return;  // nobody is left, who could have children
+    if (status == 0) continue;
+    const uint32_t owner = shared_word(header.shared->owner);
+    if (owner != 0 && owner <= LIB_MAX_CARRIERS && header.carriers[owner - 1].pid == static_cast<uint32_t>(pid))
+      fail(shared, {"library kernel", "a process was killed from outside while it ran the kernel", "the sandbox cannot go on without what it was at"});
+    task.call(LIB_CALL_DISOWN, pid);
+  }
+}
+
 // The first guest, with the library kernel in its memory, in the domain that this process is of too.
 Result<void> start_sharing(const runtime::Header& header, Shared& shared) {
-  ::signal(SIGCHLD, SIG_IGN);  // the host's: its processes are reaped by themselves
   const Filter filter = guest_filter();
   shared.start.filter = filter.program();
   if (auto confined = confine(domain_filter()); !confined) return confined;
@@ -234,16 +252,20 @@ void run_kernel(const Options& options, libkernel::Image& image, Shared& shared)
   const auto arguments = pointers(options.command);
   guest.carrier()->kick = runtime::kKick;
   shared.start = {guest.carrier(), paths.data(), arguments.data(), environ, nullptr, 0, static_cast<uint64_t>(first), 0, 0};
+  ::signal(SIGCHLD, SIG_DFL);
+  const Task undertaker = helper_of(init);
   streams.start();
   leave_rseq();
   std::optional<Answerer> answerer;
   if (options.mode == runtime::Mode::notify) {
-    answerer.emplace(init, helper_of(init), (*runtime)->notify_end);
+    answerer.emplace(init, undertaker, (*runtime)->notify_end);
     answerer->expect(guest.carrier(), first);
   }
   if (auto started = answerer ? start_notifying(**runtime, shared, *answerer) : start_sharing(**runtime, shared); !started)
     fail(shared, started.error());
   forward_signals(shared, init, first, streams);
+
+  if (undertaker.valid() && !answerer) libkernel::quiet_thread([undertaker, &shared] { bury(undertaker, shared); }).detach();
 
   for (;;) {
     int status = 0;

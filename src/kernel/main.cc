@@ -92,21 +92,22 @@ int run(int argc, char** argv) {
     hosts.push_back(std::make_unique<libkernel::DeviceHost>(memory, windows[number], std::move(device),
                                                             [&interrupts, number] { interrupts.raise(LIB_INTERRUPT_DEVICE(number)); }));
   };
-  const auto add_folder = [&](const std::string& path, const std::string& tag, bool read_only) -> Result<void> {
+  const auto add_folder = [&](const std::string& path, const std::string& tag, bool read_only, fs::Squash owner) -> Result<void> {
     devices::FolderOptions folder;
     folder.path = path;
     folder.tag = tag;
     folder.read_only = read_only;
-    folder.squash_to_root = true;
+    folder.squash = owner;
     if (read_only) folder.cache = fs::CachePolicy::always;
     auto device = devices::Folder::open(folder);
     if (!device) return device.error();
     add(std::move(*device));
     return {};
   };
-  Result<void> added = add_folder("/", "root", true);
+  Result<void> added = add_folder("/", "root", true, {});
   for (size_t i = 0; added && i < options->volumes.size(); ++i)
-    added = add_folder(options->volumes[i].path, "volume" + std::to_string(i), options->volumes[i].read_only);
+    // What the caller may write there, the command may, whoever it is inside.
+    added = add_folder(options->volumes[i].path, "volume" + std::to_string(i), options->volumes[i].read_only, {options->uid, options->gid});
   if (!added) {
     ::kill(kernel, SIGKILL);
     return fail(added.error());

@@ -28,6 +28,14 @@ long processor_control(uint64_t code, uint64_t value) {
   return code == kArchSetGs ? -kEperm : -kEinval;  // ours
 }
 
+long by_host(const uint64_t* r) {
+  for (bool again = true;; again = false) {
+    const long result = host(static_cast<long>(r[RAX]), static_cast<long>(r[RDI]), static_cast<long>(r[RSI]), static_cast<long>(r[RDX]),
+                             static_cast<long>(r[R10]), static_cast<long>(r[R8]), static_cast<long>(r[R9]));
+    if (result != -kEfault || !again || !touch_arguments(r)) return result;
+  }
+}
+
 // futex(2) by the host, on the guest's own memory. Thread ids of the library kernel mean nothing to it, so none of the
 // operations that hold one.
 void futex(Thread* thread, Context& context) {
@@ -39,24 +47,22 @@ void futex(Thread* thread, Context& context) {
     return;
   }
   if (!waits) {
-    r[RAX] = static_cast<uint64_t>(host(SYS_futex, static_cast<long>(r[RDI]), static_cast<long>(r[RSI]), static_cast<long>(r[RDX]),
-                                        static_cast<long>(r[R10]), static_cast<long>(r[R8]), static_cast<long>(r[R9])));
+    r[RAX] = static_cast<uint64_t>(by_host(r));
     return;
   }
-  for (;;) {
+  for (bool touched = false;;) {
     const long result = host_blocking(SYS_futex, static_cast<long>(r[RDI]), static_cast<long>(r[RSI]), static_cast<long>(r[RDX]),
                                       static_cast<long>(r[R10]), static_cast<long>(r[R8]), static_cast<long>(r[R9]));
+    if (result == -kEfault && !touched) {
+      touched = true;
+      if (touch_arguments(r)) continue;
+    }
     if (result != -kEintr) {
       r[RAX] = static_cast<uint64_t>(result);
-      return;
+      return settle(thread, context, kNoRestart, result);
     }
     if (!settle_interrupted(thread, context, SYS_futex, r[R10] == 0)) return;
   }
-}
-
-long by_host(const uint64_t* r) {
-  return host(static_cast<long>(r[RAX]), static_cast<long>(r[RDI]), static_cast<long>(r[RSI]), static_cast<long>(r[RDX]), static_cast<long>(r[R10]),
-              static_cast<long>(r[R8]), static_cast<long>(r[R9]));
 }
 
 void by_library(Thread* thread, Context& context) {

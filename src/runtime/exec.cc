@@ -14,7 +14,7 @@ namespace {
 
 constexpr uint64_t kFixed = 0x10, kPrivate = 2, kAnonymous = 0x20, kNoReserve = 0x4000, kStackFlag = 0x20000;
 constexpr uint64_t kReadWrite = 3;
-constexpr uint64_t kStackSize = 8 << 20;
+constexpr uint64_t kLeastStack = 256 << 10, kMostStack = 1 << 30;
 constexpr uint64_t kPlace = 0x555555554000;  // of a program that may be anywhere, as Linux has it
 constexpr int kSigSegv = 11;
 constexpr unsigned kMostSegments = 64;
@@ -107,11 +107,20 @@ bool load(Thread* thread, long fd, bool main, Program& program) {
   return true;
 }
 
+// All that it may become: it does not grow, so what is not used of it only takes addresses.
+uint64_t stack_size(Thread* thread) {
+  uint64_t limit[2] = {};
+  library(thread, SYS_prlimit64, 0, 3 /* RLIMIT_STACK */, 0, reinterpret_cast<uint64_t>(limit));
+  return limit[0] < kLeastStack ? kLeastStack : limit[0] > kMostStack ? kMostStack : page_up(limit[0]);
+}
+
 // The words at the start of the stack, from the top down: strings, random bytes, auxiliary vector, environment, arguments.
 uint64_t build_stack(Thread* thread, const lib_exec& left, const Program& program, uint64_t interpreter_base) {
-  const uint64_t size = kStackSize + page_up(left.strings_size);
+  const uint64_t size = stack_size(thread) + page_up(left.strings_size);
   const long place = map(thread, 0, size, kReadWrite, kPrivate | kAnonymous | kNoReserve | kStackFlag, ~uint64_t{0}, 0);
   if (failed(place)) return 0;
+  // For /proc/self/maps, where programs look for the extent of their stack.
+  library(thread, SYS_mmap, static_cast<uint64_t>(place), size, kReadWrite, kPrivate | kFixed | kAnonymous | kNoReserve, ~uint64_t{0}, 0);
   uint64_t at = static_cast<uint64_t>(place) + size - 16;
   const uint64_t strings = (at - left.strings_size) & ~uint64_t{15};
   if (library(thread, LIB_CALL_EXEC, 0, strings, left.strings_size) < 0) return 0;

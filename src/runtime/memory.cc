@@ -1,5 +1,7 @@
 #include "runtime/memory.h"
 
+#include <initializer_list>
+
 #include "runtime/patch.h"
 
 namespace sandstone::runtime {
@@ -177,6 +179,20 @@ long protect(Thread* thread, uint64_t at, uint64_t size, uint64_t protection) {
 
 namespace {
 
+// Moves the pages of a private mapping, written or not, one by one: they may be so many mappings of the host's. Those that
+// nobody wrote are the file's, and are asked for again, so that they stay.
+void take_along(Thread* thread, uint64_t from, uint64_t size, uint64_t to) {
+  for (uint64_t at = 0; at < size; at += kPage)
+    host(SYS_mremap, static_cast<long>(from + at), kPage, kPage, kMayMove | kRemapFixed, static_cast<long>(to + at));
+  uint64_t physical[LIB_MOST_PAGES];
+  for (uint64_t at = 0; at < size;) {
+    const uint64_t left = (size - at) / kPage;
+    const long got = library(thread, LIB_CALL_PAGES, to + at, left < LIB_MOST_PAGES ? left : LIB_MOST_PAGES, 0, reinterpret_cast<uint64_t>(physical));
+    if (got <= 0) break;
+    at += static_cast<uint64_t>(got) * kPage;
+  }
+}
+
 // A file's mapping consists of many of the host's, which it will not move in one.
 long remap_file(Thread* thread, const lib_area& area, uint64_t at, uint64_t old_size, uint64_t size, uint64_t flags, uint64_t wanted) {
   if (area.end < at + (old_size < size ? old_size : size)) return -kEfault;
@@ -190,18 +206,23 @@ long remap_file(Thread* thread, const lib_area& area, uint64_t at, uint64_t old_
     return static_cast<long>(at);
   }
   if ((flags & kMayMove) == 0) return -kEnomem;
-  if (!shared && (protection & kWrite) != 0) return -kEnomem;  // what was written to it would be lost
   uint64_t to = wanted;
   if ((flags & kRemapFixed) == 0) {
     const long place = host_map(0, size, 0, kPrivate | kAnonymous | kNoReserve, -1, 0);
     if (failed(place)) return place;
     to = static_cast<uint64_t>(place);
   }
-  host(SYS_munmap, static_cast<long>(at), static_cast<long>(old_size));
   const long moved = library(thread, SYS_mremap, at, old_size, size, kMayMove | kRemapFixed, to);
-  if (failed(moved)) return moved;
-  if (const long reserved = reserve_file(to, size, protection, shared); failed(reserved)) return reserved;
-  return moved;
+  if (failed(moved)) {
+    if ((flags & kRemapFixed) == 0) host(SYS_munmap, static_cast<long>(to), static_cast<long>(size));
+    return moved;
+  }
+  const long reserved = reserve_file(to, size, protection, shared);
+  // A private page may have been written, and then is nowhere else.
+  const bool keeps = !shared && !failed(reserved);
+  if (keeps) take_along(thread, at, old_size < size ? old_size : size, to);
+  host(SYS_munmap, static_cast<long>(at), static_cast<long>(old_size));
+  return failed(reserved) ? reserved : moved;
 }
 
 // A copy moves like any memory. What it would grow by is not there.
@@ -283,18 +304,16 @@ long set_break(Thread* thread, uint64_t wanted) {
 }
 
 bool map_file_page(Thread* thread, uint64_t where) {
-  if (!has_files || by_notification() || !is_guests(page_down(where), kPage)) return false;
-  lib_area area{};
-  const uint64_t page = page_down(where);
-  if (!area_in(thread, page, kPage, area) || area.start != page) return false;
-  lib_area whole{};
-  library(thread, LIB_CALL_AREA, page, reinterpret_cast<uint64_t>(&whole));
-  uint64_t count = (whole.end - page) / kPage;
-  if (count > kAround) count = kAround;
-  // Only what is not there yet: a private page that was written must stay. One that is missing faults again.
-  const uint64_t protection = protection_of(whole);
-  if (whole.shared == 0) count = 1;
-  return fill(thread, page, count, protection, whole.shared != 0) > 0;
+  return has_files && !by_notification() && is_guests(page_down(where), kPage) && library(thread, LIB_CALL_TOUCH, where) > 0;
+}
+
+bool touch_arguments(const uint64_t* r) {
+  bool touched = false;
+  for (const int each : {RDI, RSI, RDX, R10, R8, R9}) {
+    uint8_t byte = 0;
+    touched = (is_guests(r[each], 1) && guarded_copy(&byte, pointer(r[each]), 1)) || touched;
+  }
+  return touched;
 }
 
 void forget_all() {

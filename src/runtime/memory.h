@@ -18,6 +18,10 @@ long set_break(Thread* thread, uint64_t wanted);
 // After a fault there: true if it was a file's page, which is there now.
 bool map_file_page(Thread* thread, uint64_t where);
 
+// After the host has said EFAULT about a call with these: its own kernel asks nobody for a page that is not there yet. Whether
+// it is worth to be made again.
+bool touch_arguments(const uint64_t* r);
+
 // For exec: nothing of the guest is mapped after this, and its heap will start at `start`.
 void forget_all();
 void start_break(uint64_t start);

@@ -81,7 +81,9 @@ void wait_for(Thread* thread, Thread* child) {
   const struct {
     int64_t seconds, nanoseconds;
   } part{0, 20'000'000};
-  while (__atomic_load_n(&thread->vfork_done, __ATOMIC_ACQUIRE) == 0) {
+  // Its task may also end without a word, with its host process.
+  while (__atomic_load_n(&thread->vfork_done, __ATOMIC_ACQUIRE) == 0 && __atomic_load_n(&child->vfork_parent, __ATOMIC_ACQUIRE) == thread &&
+         __atomic_load_n(&child->carrier->task, __ATOMIC_ACQUIRE) != 0) {
     host(SYS_futex, word(&thread->vfork_done), kFutexWait, 0, word(&part));
     if (__atomic_load_n(&thread->kicked, __ATOMIC_ACQUIRE) == 0) continue;
     library(thread, SYS_getppid);

@@ -1,9 +1,20 @@
 #include "devices/fs/nodes.h"
 
 #include <cerrno>
+#include <ctime>
 #include <utility>
 
 namespace sandstone::fs {
+namespace {
+
+constexpr int64_t kSettled = 2;  // s since the last change: a tick of any file system
+constexpr int kTries = 8;
+
+uint64_t changed_at(const Inode& inode) {
+  return static_cast<uint64_t>(inode.stat.stx_ctime.tv_sec) * 1'000'000'000 + inode.stat.stx_ctime.tv_nsec;
+}
+
+}  // namespace
 
 Nodes::Nodes(Fd root, const Inode& inode, size_t max_nodes, size_t max_held, bool cross_mounts)
     : max_nodes_(max_nodes), max_held_(max_held), cross_mounts_(cross_mounts) {
@@ -22,25 +33,39 @@ void Nodes::touch(Node& node) {
 void Nodes::hold(uint64_t id, Node& node, Held held) {
   node.held = std::move(held);
   node.last = node.held;
-  if (node.key.birth == 0) {
-    ++unclosable_;
-  } else {
-    recent_.push_front(id);
-    node.place = recent_.begin();
-  }
+  recent_.push_front(id);
+  node.place = recent_.begin();
+}
+
+// A change within the file system's last tick could have a successor's beside it.
+bool Nodes::can_close(Node& node) const {
+  if (node.key.birth != 0) return true;
+  Inode inode;
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  if (describe(node.held->get(), inode) != 0 || inode.stat.stx_ctime.tv_sec > now.tv_sec - kSettled) return false;
+  node.changed = changed_at(inode);
+  return true;
 }
 
 // The descriptor to close is returned, so that it is closed after the mutex is given up.
 Nodes::Held Nodes::trim() {
-  if (recent_.size() + unclosable_ <= max_held_ || recent_.size() < 2) return nullptr;
-  Node& node = nodes_.find(recent_.back())->second;
-  recent_.pop_back();
-  node.place = recent_.end();
-  return std::exchange(node.held, nullptr);
+  for (int tries = 0; tries < kTries && recent_.size() > max_held_ && recent_.size() >= 2; ++tries) {
+    Node& node = nodes_.find(recent_.back())->second;
+    if (!can_close(node)) {
+      touch(node);
+      continue;
+    }
+    recent_.pop_back();
+    node.place = recent_.end();
+    return std::exchange(node.held, nullptr);
+  }
+  return nullptr;
 }
 
 int Nodes::pin(uint64_t id, Pin& out, int depth) {
   uint64_t folder = 0;
+  uint64_t changed = 0;
   std::string name;
   {
     Held closed;
@@ -63,6 +88,7 @@ int Nodes::pin(uint64_t id, Pin& out, int depth) {
       return 0;
     }
     folder = node.folder;
+    changed = node.changed;
     name = node.name;
   }
   // The host may have moved folders so that each lies in the other by what we remember.
@@ -74,7 +100,7 @@ int Nodes::pin(uint64_t id, Pin& out, int depth) {
   if (error != 0) return error == ENOENT || error == ENOTDIR ? ESTALE : error;
   Inode inode;
   if (const int failure = describe(fd.get(), inode)) return failure;
-  if (inode.key != out.key) return ESTALE;
+  if (inode.key != out.key || (inode.key.birth == 0 && changed_at(inode) != changed)) return ESTALE;
 
   Held held = std::make_shared<const Fd>(std::move(fd));
   Held closed;
@@ -113,10 +139,18 @@ int Nodes::found(uint64_t folder, const char* name, Fd fd, const Inode& inode, P
   Held held = std::make_shared<const Fd>(std::move(fd));
   Held closed;
   const std::scoped_lock lock(mutex_);
-  const auto known = by_key_.find(inode.key);
+  auto known = by_key_.find(inode.key);
+  if (known != by_key_.end() && inode.key.birth == 0) {
+    const Node& closed_one = nodes_.find(known->second)->second;
+    // Perhaps its successor. Whoever still uses the old number is told that it is stale.
+    if (closed_one.held == nullptr && closed_one.last.expired() && closed_one.changed != changed_at(inode)) {
+      by_key_.erase(known);
+      known = by_key_.end();
+    }
+  }
   const uint64_t id = known != by_key_.end() ? known->second : next_;
   if (known == by_key_.end()) {
-    if (nodes_.size() >= max_nodes_ || unclosable_ >= max_held_) return ENFILE;
+    if (too_many()) return ENFILE;
     ++next_;
     Node& node = nodes_[id];
     node.key = inode.key;
@@ -146,12 +180,9 @@ void Nodes::moved(const InodeKey& key, uint64_t folder, const char* name) {
 }
 
 void Nodes::erase(std::unordered_map<uint64_t, Node>::iterator node) {
-  if (node->second.place != recent_.end()) {
-    recent_.erase(node->second.place);
-  } else if (node->second.held != nullptr) {
-    --unclosable_;
-  }
-  by_key_.erase(node->second.key);
+  if (node->second.place != recent_.end()) recent_.erase(node->second.place);
+  const auto known = by_key_.find(node->second.key);
+  if (known != by_key_.end() && known->second == node->first) by_key_.erase(known);
   nodes_.erase(node);
 }
 
@@ -177,7 +208,7 @@ void Nodes::clear() {
 
 bool Nodes::full() const {
   const std::scoped_lock lock(mutex_);
-  return nodes_.size() >= max_nodes_ || unclosable_ >= max_held_;
+  return too_many();
 }
 
 bool Nodes::unchanged(uint64_t id, const Inode& inode) {
@@ -189,7 +220,7 @@ bool Nodes::unchanged(uint64_t id, const Inode& inode) {
 
 Nodes::Usage Nodes::usage() const {
   const std::scoped_lock lock(mutex_);
-  return {nodes_.size(), recent_.size() + unclosable_ + 1};
+  return {nodes_.size(), recent_.size() + 1};
 }
 
 }  // namespace sandstone::fs

@@ -4,8 +4,9 @@
 // number from the past cannot come to mean another file. The nodes used last are held open (O_PATH); of the
 // others only the folder and the name are kept, and they are found again there, if it is still the same inode
 // (else ESTALE, upon which the guest's kernel looks the path up anew). So a guest may remember a million
-// files, and cost a few thousand descriptors. Nodes of file systems that do not tell when an inode was born
-// cannot be told from a successor with the same number, and are always held.
+// files, and cost a few thousand descriptors. A file system that does not tell when an inode was born leaves
+// its successor with the same number to be told by the time of its last change: one that changed while it was
+// closed counts as another, and one that changed just now is not closed.
 #pragma once
 
 #include <sys/types.h>
@@ -74,15 +75,18 @@ class Nodes {
     std::weak_ptr<const Fd> last;         // somebody may still have it, an open file for one
     std::list<uint64_t>::iterator place;  // in recent_, if held and not the root
     Stamp content;
+    uint64_t changed = 0;  // if closed and of unknown birth: ctime, in ns
   };
   static constexpr int kMaxDepth = 512;
 
   int pin(uint64_t id, Pin& out, int depth);
-  void hold(uint64_t id, Node& node, Held held);  // these five with the mutex held
+  void hold(uint64_t id, Node& node, Held held);  // these with the mutex held
   void touch(Node& node);
   void count(uint64_t id, Node& node, uint64_t folder, const char* name);
   void erase(std::unordered_map<uint64_t, Node>::iterator node);
   Held trim();
+  bool can_close(Node& node) const;
+  [[nodiscard]] bool too_many() const { return nodes_.size() >= max_nodes_ || recent_.size() >= 2 * max_held_; }
 
   const size_t max_nodes_;
   const size_t max_held_;
@@ -90,8 +94,7 @@ class Nodes {
   mutable std::mutex mutex_;
   std::unordered_map<uint64_t, Node> nodes_;
   std::unordered_map<InodeKey, uint64_t, InodeKeyHash> by_key_;
-  std::list<uint64_t> recent_;  // held nodes that may be closed, the one used last first
-  size_t unclosable_ = 0;
+  std::list<uint64_t> recent_;  // held nodes, the one used last first
   uint64_t next_ = FUSE_ROOT_ID + 1;
 };
 

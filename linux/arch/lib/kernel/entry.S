@@ -44,6 +44,43 @@ lib_undertaker_stack:
 .text
 
 /*
+ * Where a fault on user memory goes on, with the registers and the stack of the instruction that faulted: lib_user_fault()
+ * says whether at that one again.
+ */
+SYM_CODE_START(lib_after_fault)
+	pushq $0 /* to go on at */
+	pushfq
+	pushq %rax
+	pushq %rcx
+	pushq %rdx
+	pushq %rsi
+	pushq %rdi
+	pushq %r8
+	pushq %r9
+	pushq %r10
+	pushq %r11
+	pushq %rbp
+	movq %rsp, %rbp
+	andq $-16, %rsp
+	cld
+	call lib_user_fault
+	movq %rbp, %rsp
+	movq %rax, 88(%rsp)
+	popq %rbp
+	popq %r11
+	popq %r10
+	popq %r9
+	popq %r8
+	popq %rdi
+	popq %rsi
+	popq %rdx
+	popq %rcx
+	popq %rax
+	popfq
+	ret
+SYM_CODE_END(lib_after_fault)
+
+/*
  * s64 lib_enter(carrier, number, a, b, c, d, e, f): makes a system call as the carrier's task.
  * The short way: the CPU is free and the task was the last to leave it.
  */

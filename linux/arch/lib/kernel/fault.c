@@ -70,8 +70,24 @@ static bool map_page(u64 address, u64 physical)
 	return at == (long)address;
 }
 
+/* A fault on user memory, on its way from the host's signal handler to where the kernel may sleep. */
+static struct {
+	u64 ip, address;
+} user_fault;
+
+/* On the kernel's stack, from lib_after_fault: where to go on. */
+u64 lib_user_fault(void);
+u64 lib_user_fault(void)
+{
+	u64 ip = user_fault.ip;
+
+	if (lib_touch(user_fault.address))
+		return ip;
+	return search_exception_tables(ip)->fixup;
+}
+
 /* Where to go on after a fault at `ip` about `address`; 0: it is none of the kernel's. */
-static u64 answer(u64 ip, u64 address, const u64 *registers)
+static u64 answer(int number, u64 ip, u64 address, const u64 *registers)
 {
 	const struct exception_table_entry *entry;
 	u64 physical;
@@ -84,8 +100,15 @@ static u64 answer(u64 ip, u64 address, const u64 *registers)
 			return ip;
 	}
 	entry = search_exception_tables(ip);
-	if (entry)
+	if (entry) {
+		/* A page of a file's mapping that nobody has touched yet, as a machine's own fault would bring it in. */
+		if (number == SIGBUS && lib_boot.memory_fd > 0 && lib_memory_of == LIB_MEMORY_OWN && !faulthandler_disabled()) {
+			user_fault.ip = ip;
+			user_fault.address = address;
+			return (u64)lib_after_fault;
+		}
 		return entry->fixup;
+	}
 	bug.ip = ip;
 	bug.address = address;
 	memcpy(bug.registers, registers, sizeof(bug.registers));
@@ -104,7 +127,7 @@ static u64 answer(u64 ip, u64 address, const u64 *registers)
 void lib_on_fault(int number, void *info, void *context)
 {
 	u64 *registers = (u64 *)context + UCONTEXT_REGISTERS;
-	u64 next = answer(registers[REGISTER_IP], ((u64 *)info)[SIGINFO_ADDRESS], registers);
+	u64 next = answer(number, registers[REGISTER_IP], ((u64 *)info)[SIGINFO_ADDRESS], registers);
 	const struct lib_old_handler *old = number == SIGBUS ? &lib_shared.old_bus : &lib_shared.old_segv;
 
 	if (next) {

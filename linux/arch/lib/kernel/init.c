@@ -84,6 +84,7 @@ long lib_exec_left(struct lib_exec __user *to, char __user *strings, unsigned lo
 	if (!to) {
 		char part[256];
 
+		mm->start_stack = (unsigned long)strings; /* from now on the program's own, for its name in /proc */
 		for (at = 0; at < size; at += sizeof(part)) {
 			int length = min_t(unsigned long, sizeof(part), size - at);
 

@@ -36,12 +36,8 @@ static void put_pages(struct pages *pages)
 
 	if (!refcount_dec_and_test(&pages->users))
 		return;
-	for (i = 0; i < pages->count; i++) {
-		/* Nobody saw the host write. */
-		if (pages->write)
-			set_page_dirty_lock(pages->page[i]);
+	for (i = 0; i < pages->count; i++)
 		put_page(pages->page[i]);
-	}
 	kvfree(pages);
 }
 
@@ -56,40 +52,110 @@ static int pin(struct mm_struct *mm, unsigned long start, struct pages *pages)
 	return 0;
 }
 
-long lib_pages(unsigned long address, unsigned long count, bool write, u64 __user *to)
+/* The pages of the files at `address`, which stay until they are unmapped there. How many, or -errno. */
+static long give_pages(unsigned long address, unsigned long count, bool write, u64 *found)
 {
-	struct pages *pages;
-	u64 *found;
-	long got, i, error = -EFAULT;
+	struct pages *pages = kvmalloc(struct_size(pages, page, count), GFP_KERNEL);
+	long got, i, error;
 
-	if (offset_in_page(address) || count > LIB_MOST_PAGES)
-		return -EINVAL;
-	pages = kvmalloc(struct_size(pages, page, count), GFP_KERNEL);
-	found = kvmalloc_array(count, sizeof(*found), GFP_KERNEL);
-	if (!pages || !found) {
-		kvfree(pages);
-		kvfree(found);
+	if (!pages)
 		return -ENOMEM;
-	}
 	got = get_user_pages_unlocked(address, count, pages->page, FOLL_FORCE | (write ? FOLL_WRITE : 0));
 	if (got <= 0) {
-		kvfree(found);
 		kvfree(pages);
-		return got;
+		return got ? got : -EFAULT;
 	}
 	refcount_set(&pages->users, 1);
 	pages->count = got;
 	pages->write = write;
 	for (i = 0; i < got; i++)
 		found[i] = page_to_phys(pages->page[i]);
-	if (!copy_to_user(to, found, got * sizeof(*found)))
-		error = pin(current->mm, address, pages);
-	kvfree(found);
+	error = pin(current->mm, address, pages);
 	if (error) {
 		put_pages(pages);
 		return error;
 	}
 	return got;
+}
+
+long lib_pages(unsigned long address, unsigned long count, bool write, u64 __user *to)
+{
+	u64 *found;
+	long got;
+
+	if (offset_in_page(address) || count > LIB_MOST_PAGES)
+		return -EINVAL;
+	found = kvmalloc_array(count, sizeof(*found), GFP_KERNEL);
+	if (!found)
+		return -ENOMEM;
+	got = give_pages(address, count, write, found);
+	if (got > 0 && copy_to_user(to, found, got * sizeof(*found)))
+		got = -EFAULT;
+	kvfree(found);
+	return got;
+}
+
+#define HOST_MMAP 9
+#define HOST_FUTEX 202
+#define HOST_FUTEX_WAIT_PRIVATE 128
+#define HOST_MAP_SHARED_FIXED 0x11
+#define HOST_MAP_PRIVATE_FIXED 0x12
+#define MOST_AROUND 64
+
+/* Whether the host has a page there that can be read. A look that faults in nobody's handler: a wait of no time. */
+static bool is_there(unsigned long page)
+{
+	static const struct { s64 seconds, nanoseconds; } no_time;
+
+	return lib_host(HOST_FUTEX, page, HOST_FUTEX_WAIT_PRIVATE, 0, (long)&no_time, 0, 0) != -EFAULT;
+}
+
+/*
+ * Maps the page at `address` into the calling process, which has found nothing there but that a file should be: with a
+ * shared mapping also those behind it. False: there is none to be had.
+ *
+ * Between the look whether somebody else was first and the mapping nothing sleeps, and all who map after a fault come
+ * here: a private page that has been written meanwhile is never replaced.
+ */
+bool lib_touch(unsigned long address)
+{
+	unsigned long page = address & PAGE_MASK, count = 1, protection;
+	struct mm_struct *mm = current->mm;
+	struct vm_area_struct *vma;
+	bool shared, write;
+	u64 found[MOST_AROUND];
+	long got, i;
+
+	if (!mm || lib_boot.memory_fd <= 0 || (page >= LIB_RESERVED && page < LIB_END) || mmap_read_lock_killable(mm))
+		return false;
+	vma = vma_lookup(mm, page);
+	if (!vma || !vma->vm_file) {
+		mmap_read_unlock(mm);
+		return false;
+	}
+	shared = vma->vm_flags & VM_SHARED;
+	write = vma->vm_flags & VM_WRITE;
+	if (shared)
+		count = min_t(unsigned long, MOST_AROUND, (vma->vm_end - page) >> PAGE_SHIFT);
+	mmap_read_unlock(mm);
+
+	got = give_pages(page, count, shared && write, found);
+	if (got <= 0)
+		return false;
+	vma = find_vma(mm, page);
+	if (!vma || vma->vm_start > page || !vma->vm_file)
+		return false;
+	protection = vma->vm_flags & (VM_READ | VM_WRITE | VM_EXEC); /* the host's numbers are the same */
+	if (!shared && is_there(page))
+		return true;
+	for (i = 0; i < got; i++) {
+		long at = lib_host(HOST_MMAP, page + i * PAGE_SIZE, PAGE_SIZE, protection,
+				   shared ? HOST_MAP_SHARED_FIXED : HOST_MAP_PRIVATE_FIXED, lib_boot.memory_fd, found[i]);
+
+		if (at < 0 && at > -4096)
+			return i > 0;
+	}
+	return true;
 }
 
 long lib_area(unsigned long address, struct lib_area __user *to)
@@ -100,9 +166,8 @@ long lib_area(unsigned long address, struct lib_area __user *to)
 
 	if (mmap_read_lock_killable(mm))
 		return -EINTR;
-	vma = find_vma(mm, address);
-	if (vma && vma->vm_start >= LIB_RESERVED && vma->vm_start < LIB_END)
-		vma = find_vma(mm, LIB_END); /* in between is only that of the arguments */
+	for (vma = find_vma(mm, address); vma && !vma->vm_file; vma = find_vma(mm, vma->vm_end))
+		;
 	if (vma)
 		area = (struct lib_area){ vma->vm_start, vma->vm_end, (u64)vma->vm_pgoff << PAGE_SHIFT,
 			!!(vma->vm_flags & VM_READ), !!(vma->vm_flags & VM_WRITE), !!(vma->vm_flags & VM_EXEC),
@@ -130,6 +195,7 @@ int arch_dup_mmap(struct mm_struct *from, struct mm_struct *to)
 static void unpin(struct mm_struct *mm, unsigned long start, unsigned long end)
 {
 	struct lib_pins **link = &mm->context.pins, *each;
+	unsigned int i;
 
 	while ((each = *link)) {
 		unsigned long last = each->start + each->pages->count * PAGE_SIZE;
@@ -140,6 +206,10 @@ static void unpin(struct mm_struct *mm, unsigned long start, unsigned long end)
 			continue;
 		}
 		*link = each->next;
+		/* Nobody saw the host write. */
+		if (each->pages->write)
+			for (i = 0; i < each->pages->count; i++)
+				set_page_dirty_lock(each->pages->page[i]);
 		put_pages(each->pages);
 		kfree(each);
 	}

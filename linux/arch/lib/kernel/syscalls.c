@@ -122,6 +122,10 @@ long lib_special_call(struct pt_regs *regs)
 		return lib_pages(regs->di, regs->si, regs->dx, (u64 __user *)regs->r10);
 	case LIB_CALL_AREA:
 		return lib_area(regs->di, (struct lib_area __user *)regs->si);
+	case LIB_CALL_TOUCH:
+		return lib_touch(regs->di);
+	case LIB_CALL_DISOWN:
+		return is_global_init(current) ? lib_disown_process(regs->di) : -EPERM;
 	default:
 		return -ENOSYS;
 	}

@@ -229,18 +229,22 @@ s64 lib_interrupt_task(struct lib_carrier *carrier, s32 pid)
 	return serve(interrupt_task, carrier, pid, true);
 }
 
-static s64 disown(struct lib_request *request)
+void lib_disown_task(struct lib_carrier *dead)
 {
-	struct lib_carrier *dead = request->carrier;
 	struct task_struct *task = (void *)dead->task;
 
 	if (!task)
-		return 0;
+		return;
 	dead->task = 0;
 	task->thread.home = NULL;
 	task->thread.carrier = NULL; /* to die on whatever carrier */
 	sigdelset(&task->pending.signal, SIGKILL); /* set_adrift()'s; one that is pending would not be sent again */
 	send_sig(SIGKILL, task, 1);
+}
+
+static s64 disown(struct lib_request *request)
+{
+	lib_disown_task(request->carrier);
 	return 0;
 }
 

@@ -164,6 +164,26 @@ static void bury(struct lib_carrier *own, struct lib_carrier *dead)
 	unwatch(dead);
 }
 
+/* The same by a task's call, without an undertaker: for a process that did not die with the CPU. */
+long lib_disown_process(u32 pid)
+{
+	long count = 0;
+	int i;
+
+	for (i = 0; i < LIB_MAX_CARRIERS; i++) {
+		struct lib_carrier *dead = &lib_carriers[i];
+
+		if (!READ_ONCE(dead->used) || dead->pid != pid || dead == lib_shared.carrier)
+			continue;
+		lib_disown_task(dead);
+		unwatch(dead);
+		count++;
+	}
+	/* One of them may have died between freeing the CPU and telling so. */
+	lib_futex_wake(&lib_shared.owner, INT_MAX);
+	return count;
+}
+
 static void bury_all_of(struct lib_carrier *own, u32 tid)
 {
 	int i;

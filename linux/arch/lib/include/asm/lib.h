@@ -73,6 +73,7 @@ s64 lib_interrupt_task(struct lib_carrier *carrier, s32 pid);
 void lib_outside(void);
 
 void lib_disown(struct lib_carrier *carrier, struct lib_carrier *dead);
+void lib_disown_task(struct lib_carrier *dead);
 
 /* undertaker.c */
 void lib_undertake(struct lib_carrier *carrier);
@@ -89,6 +90,7 @@ extern u64 lib_interrupts; /* how many have been run */
 
 /* fault.c */
 void lib_on_fault(int number, void *info, void *context);
+void lib_after_fault(void);
 void lib_restorer(void);
 void lib_map_vmalloc(struct lib_carrier *carrier);
 
@@ -100,6 +102,8 @@ struct lib_area;
 long lib_exec_left(struct lib_exec __user *to, char __user *strings, unsigned long size);
 long lib_pages(unsigned long address, unsigned long count, bool write, u64 __user *to);
 long lib_area(unsigned long address, struct lib_area __user *to);
+bool lib_touch(unsigned long address);
+long lib_disown_process(u32 pid);
 void lib_kick(struct lib_carrier *carrier);
 long lib_device_add(unsigned int number);
 long lib_device_remove(unsigned int number);

@@ -2,6 +2,7 @@
 #ifndef _ASM_LIB_MMU_CONTEXT_H
 #define _ASM_LIB_MMU_CONTEXT_H
 #include <linux/mm_types.h>
+#include <lib_layout.h>
 
 struct task_struct;
 static inline void switch_mm(struct mm_struct *prev, struct mm_struct *next, struct task_struct *task) {}
@@ -18,9 +19,10 @@ static inline int init_new_context(struct task_struct *task, struct mm_struct *m
 }
 #define init_new_context init_new_context
 
+/* What a program has of no file is the host's, and the kernel's pages for it would be others: only exec's arguments are here. */
 static inline bool arch_vma_access_permitted(struct vm_area_struct *vma, bool write, bool execute, bool foreign)
 {
-	return true;
+	return vma->vm_file || (vma->vm_start >= LIB_RESERVED && vma->vm_start < LIB_END);
 }
 #include <asm-generic/mmu_context.h>
 #endif

@@ -40,10 +40,12 @@
 #define LIB_CALL_DEVICE_REMOVE (LIB_CALL_BASE + 2)
 #define LIB_CALL_HALT (LIB_CALL_BASE + 3)       /* sync, file systems read-only, power off */
 #define LIB_CALL_STATISTICS (LIB_CALL_BASE + 4) /* struct lib_statistics * */
-#define LIB_CALL_EXEC (LIB_CALL_BASE + 5)       /* struct lib_exec *, or NULL and: where to put its strings, their size */
+#define LIB_CALL_EXEC (LIB_CALL_BASE + 5)       /* struct lib_exec *, or NULL and: where to put its strings, on the stack, their size */
 #define LIB_CALL_FAULT (LIB_CALL_BASE + 6)      /* signal, its si_code, address: a fault of the task's own */
 #define LIB_CALL_PAGES (LIB_CALL_BASE + 7)      /* address, count, whether to write, u64 * for their physical addresses -> count */
-#define LIB_CALL_AREA (LIB_CALL_BASE + 8)       /* address, struct lib_area *: the mapping there or the next above; -ENOENT */
+#define LIB_CALL_AREA (LIB_CALL_BASE + 8)       /* address, struct lib_area *: the file's mapping there or the next above; -ENOENT */
+#define LIB_CALL_TOUCH (LIB_CALL_BASE + 9)      /* address: maps the pages of a file there that are not; whether it can be used now */
+#define LIB_CALL_DISOWN (LIB_CALL_BASE + 10)    /* a host process that is no more: ends what its threads made calls for */
 
 #ifndef __ASSEMBLY__
 #ifdef __KERNEL__
@@ -150,7 +152,7 @@ struct lib_boot {
 	lib_s64 real_offset; /* real time less monotonic time, in nanoseconds */
 	lib_u8 seed[32];
 	lib_s32 log_fd; /* the console's output; -1: none */
-	lib_u32 unused;
+	lib_s32 memory_fd; /* the memory file in every process whose memory the kernel maps pages of files into; 0: none */
 	char command_line[2048];
 };
 

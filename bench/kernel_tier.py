@@ -1,0 +1,151 @@
+"""The tier `kernel` beside the host and its peers: one program and some real work, on each; its section of docs/benchmarks.md."""
+
+import os
+import pathlib
+import shutil
+import statistics
+import subprocess
+
+import library_kernel
+import measure
+
+HEADING = "## The tier `kernel`"
+
+# At most this share of the host, by rewritten call sites; None: reported only.
+CALLS = {"getppid": 0.25, "fstat": None, "stat, 4 components": 0.25, "open+close": 0.30, "read 1 B": 0.25, "read 4 KiB": 0.35,
+         "pipe write+read 1 B": None, "page fault": 1.05}
+WORK = {"fork, exec, exit of a static program": 1.5, "find /usr": 0.8, "grep -r": 0.8, "du": 0.8, "untar": 0.8, "git status, 5,000 files": 0.8,
+        "python3, 50 imports": 1.05, "make -j2 of a C project": 1.1}
+START = 35  # ms from the command to its exit
+
+IMPORTS = ("argparse ast asyncio base64 bisect calendar collections concurrent.futures contextlib copy csv ctypes dataclasses datetime "
+           "decimal difflib email enum fractions functools glob gzip hashlib heapq html http.client inspect io itertools json logging "
+           "math multiprocessing operator os pathlib pickle platform queue random re secrets shutil socket sqlite3 statistics string "
+           "subprocess tempfile threading typing").split()
+
+
+def ours(work, mode):
+    return [str(work / "sandstone"), "run", "--tier", "kernel", "--syscall-mode", mode, "-v", f"{work}/share:{work}/share:ro", "--"]
+
+
+def runners(work):
+    """{name: prefix of a command}; the host first."""
+    found = {"host": []}
+    for mode in ("rewrite", "trap", "unotify"):
+        if subprocess.run([*ours(work, mode), "/bin/true"], stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False).returncode == 0:
+            found[mode] = ours(work, mode)
+    for name, command in (("bubblewrap", ["bwrap", "--dev-bind", "/", "/"]), ("proot", ["proot", "-r", "/"]),
+                          ("strace", ["strace", "-f", "-qq", "-o", "/dev/null"]),
+                          ("runsc", ["runsc", "--rootless", "--network=none", "--platform=ptrace", "do"])):
+        if shutil.which(command[0]) is None:
+            continue
+        try:
+            tried = subprocess.run([*command, "/bin/true"], stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False)
+        except subprocess.TimeoutExpired:
+            continue
+        if tried.returncode == 0:
+            found[name] = command
+    return found
+
+
+def prepare(build, work):
+    for name in ("sandstone", "sandstone-kernel", "sandstone-net", "library-kernel"):
+        if (build / name).exists():
+            shutil.copy(build / name, work / name)
+    share = work / "share"
+    share.mkdir()
+    shutil.copy(build / "bench" / "guest", share / "guest")
+    shutil.copy(build / "bench" / "true", share / "true")
+    sources = share / "project"
+    sources.mkdir()
+    for i in range(24):
+        body = "\n".join(f"int f{i}_{j}(int x) {{ return x * {j} + {i}; }}" for j in range(200))
+        (sources / f"part{i}.c").write_text(f"#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n{body}\n")
+    (sources / "main.c").write_text("int main(void) { return 0; }\n")
+    (sources / "Makefile").write_text("SOURCES := $(wildcard *.c)\nprogram: $(SOURCES:.c=.o)\n\tgcc -o $@ $^\n%.o: %.c\n\tgcc -O1 -c -o $@ $<\n"
+                                      "clean:\n\trm -f *.o program\n")
+    tree = share / "tree"
+    for i in range(50):
+        folder = tree / f"folder{i}"
+        folder.mkdir(parents=True)
+        for j in range(100):
+            (folder / f"file{j}").write_text(f"{i} {j}\n" * 20)
+    subprocess.run(["tar", "-C", share, "-cf", share / "tree.tar", "tree"], check=True)
+    os.chmod(work, 0o755)
+
+
+# Each in a shell of its own that has made its folder of files in memory first, as the sandbox's are too.
+def jobs(work, rounds):
+    share, guest = f"{work}/share", f"{work}/share/guest"
+    timed = f"{guest} time {rounds}"
+    return {
+        "fork, exec, exit of a static program": f"{guest} start 50 {share}/true",
+        "find /usr": f"{timed} sh -c 'find /usr 2>&1 || true'",
+        "grep -r": f"{timed} grep -rc include /usr/include/linux",
+        "du": f"{timed} sh -c 'du -s /usr/share 2>&1 || true'",
+        "untar": f"{timed} sh -c 'rm -rf t && mkdir t && tar -C t -xf {share}/tree.tar'",
+        "git status, 5,000 files": f"cp -r {share}/tree . && cd tree && git init -q && git add . && git -c user.name=a -c user.email=a@b commit -qm all && {timed} git status",
+        "python3, 50 imports": f"{timed} /usr/bin/python3 -c 'import {', '.join(IMPORTS)}'",
+        "make -j2 of a C project": f"cp -r {share}/project . && cd project && {guest} time 2 sh -c 'make -s clean && make -s -j2'",
+    }
+
+
+def run(build, work, *, quick, prefix=()):
+    """{calls: {name: {who: ns}}, work: {name: {who: us}}, starts: {who: ms}}"""
+    prepare(build, work)
+    who = runners(work)
+    rounds = 1 if quick else 3
+    results = {"calls": {}, "work": {}, "starts": {}}
+    for _ in range(rounds):
+        for name, command in who.items():
+            for line in measure.output_of([*prefix, *command, f"{work}/share/guest", "calls"]).splitlines():
+                call, _, value = line.partition("\t")
+                results["calls"].setdefault(call, {}).setdefault(name, []).append(float(value))
+    for job, script in jobs(work, 2 if quick else 5).items():
+        for name, command in who.items():
+            try:
+                value = float(measure.output_of([*prefix, *command, "sh", "-c", f"d=$(mktemp -d /dev/shm/bench.XXXXXX) && cd $d && {script}; s=$?; rm -rf $d; exit $s"]).split()[-1])
+            except (measure.Failed, subprocess.SubprocessError, ValueError, IndexError):
+                continue
+            results["work"].setdefault(job, {})[name] = value
+    for name in ("rewrite", "trap", "unotify"):
+        if name in who:
+            text = measure.output_of([*prefix, f"{work}/share/guest", "start", "5" if quick else "20", *ours(work, name), "/bin/true"])
+            results["starts"][name] = float(text) / 1000
+    results["calls"] = {call: {name: statistics.median(values) for name, values in row.items()} for call, row in results["calls"].items()}
+    return results
+
+
+def ratios(rows, limits, unit):
+    names = list(dict.fromkeys(name for row in rows.values() for name in row if name != "host"))
+    lines = []
+    for what, row in rows.items():
+        if "host" not in row:
+            continue
+        limit = limits.get(what)
+        cells = [f"{row[name] / row['host']:.2f}" if name in row else "" for name in names]
+        verdict = "" if limit is None or "rewrite" not in row else library_kernel.verdict(row["rewrite"] / row["host"] <= limit)
+        lines.append([what, library_kernel.amount(row["host"]), *cells, "" if limit is None else f"≤ {limit:.2f}", verdict])
+    return library_kernel.table(["", f"host, {unit}", *names, "target (rewrite)", ""], lines)
+
+
+def section(results, where):
+    starts = "; ".join(f"{name} {value:.0f} ms" for name, value in results["starts"].items())
+    met = library_kernel.verdict(results["starts"].get("rewrite", 1e9) <= START)
+    return f"""{HEADING}
+
+Measured on {where['date']}, load average {where['load']} before it began, by one unchanged static program (`bench/guest.c`; alone: `./dev bench --only
+kernel-tier`) on the host and inside; all figures but the host's are ratios to it. [What the tier is](kernel-tier.md).
+
+{ratios(results['calls'], CALLS, 'ns')}
+
+Whole work, the shortest of some runs, on files in memory on both sides:
+
+{ratios(results['work'], WORK, 'µs')}
+
+From `sandstone run --tier kernel -- /bin/true` to its exit: {starts}. Target ≤ {START} ms: {met}.
+"""
+
+
+def replace_section(path, text):
+    library_kernel.replace_section(path, text, HEADING)
