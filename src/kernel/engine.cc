@@ -76,9 +76,9 @@ Result<jail::Program> program_for(const RunSpec& spec) {
   jail::Program program;
   program.executable = std::move(*copy);
   program.descriptors.push_back(std::move(*image));
-  program.serves_calls = spec.syscall_mode == SyscallMode::unotify;
+  program.serves_calls = spec.chosen_syscall_mode() == SyscallMode::unotify;
   auto& words = program.arguments;
-  words = {"sandstone-kernel", "--image-fd", std::to_string(jail::Program::kExecutable + 1), "--mode", to_string(spec.syscall_mode),
+  words = {"sandstone-kernel", "--image-fd", std::to_string(jail::Program::kExecutable + 1), "--mode", to_string(spec.chosen_syscall_mode()),
            "--hostname", spec.hostname.value_or("sandstone")};
   const auto add = [&words](const char* flag, std::string value) {
     words.emplace_back(flag);

@@ -106,7 +106,7 @@ void fill_boot(runtime::Boot& boot, const Options& options, libkernel::Image& im
   boot.minimum_signal_stack = ::getauxval(AT_MINSIGSTKSZ);
   if (boot.minimum_signal_stack == 0) boot.minimum_signal_stack = 2048;
   boot.mode = options.mode;
-  boot.trace = options.trace_fd >= 0 ? 1 : 0;
+  boot.trace = options.trace_fd >= 0 && options.mode != runtime::Mode::notify ? 1 : 0;
   const lib_boot& clock = *image.header().boot;
   boot.tsc_base = clock.tsc_base;
   boot.tsc_multiplier = clock.tsc_multiplier;
@@ -258,8 +258,8 @@ void run_kernel(const Options& options, libkernel::Image& image, Shared& shared)
   leave_rseq();
   std::optional<Answerer> answerer;
   if (options.mode == runtime::Mode::notify) {
-    answerer.emplace(init, undertaker, (*runtime)->notify_end);
-    answerer->expect(guest.carrier(), first);
+    answerer.emplace(init, undertaker, (*runtime)->notify_end, options.trace_fd >= 0);
+    answerer->expect(guest.carrier(), first, first);
   }
   if (auto started = answerer ? start_notifying(**runtime, shared, *answerer) : start_sharing(**runtime, shared); !started)
     fail(shared, started.error());

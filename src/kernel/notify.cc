@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -16,6 +17,8 @@
 #include "base/sys.h"
 #include "calls/table.h"
 #include "libkernel/quiet_thread.h"
+#include "observe/capture.h"
+#include "observe/ring.h"
 
 namespace sandstone::kernel {
 namespace {
@@ -45,6 +48,32 @@ bool is_librarys(uint64_t number) {
   return call != nullptr && call->route == calls::Route::library;
 }
 
+void* ring_of(uint32_t carrier) {
+  return reinterpret_cast<void*>(runtime::kRings + (carrier - 1) * runtime::kRingStride);  // NOLINT: a fixed address
+}
+
+// Whoever reads the trace looks into all rings up to this one.
+void note_ring(uint32_t carrier) {
+  const std::atomic_ref<uint32_t> most(*reinterpret_cast<uint32_t*>(runtime::kRingsInUse));  // NOLINT: a fixed address
+  uint32_t seen = most.load();
+  while (seen < carrier && !most.compare_exchange_weak(seen, carrier)) {
+  }
+}
+
+uint64_t now() {
+  timespec time{};
+  ::clock_gettime(CLOCK_REALTIME, &time);
+  return static_cast<uint64_t>(time.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(time.tv_nsec);
+}
+
+// How many bytes there were before a bad address.
+size_t copy_from(int tid, void* to, uint64_t from, size_t size) {
+  const iovec ours{to, size};
+  const iovec theirs{reinterpret_cast<void*>(from), size};  // NOLINT: the guest's address
+  const ssize_t got = ::process_vm_readv(tid, &ours, 1, &theirs, 1, 0);
+  return got < 0 ? 0 : static_cast<size_t>(got);
+}
+
 void pause_a_moment() {
   const timespec part{0, 1'000'000};
   ::nanosleep(&part, nullptr);
@@ -58,10 +87,12 @@ Answerer::Owned Answerer::find(int tid) {
   return found == guests_.end() ? nullptr : found->second;
 }
 
-void Answerer::expect(lib_carrier* carrier, int32_t task) {
+void Answerer::expect(lib_carrier* carrier, int32_t task, int32_t process) {
   auto guest = std::make_shared<Guest>();
   guest->carrier = carrier;
   guest->task = task;
+  guest->process = process;
+  if (trace_) note_ring(carrier->id);
   carrier->memory = LIB_MEMORY_NONE;
   const std::lock_guard lock(mutex_);
   expected_[task] = std::move(guest);
@@ -131,12 +162,38 @@ int64_t Answerer::make(const Owned& guest, uint64_t number, const uint64_t (&wor
   return result;
 }
 
+int64_t Answerer::make_traced(const Owned& guest, uint64_t number, const uint64_t (&words)[6], bool held) {
+  if (!trace_ || (number > calls::kLastNumber && number != LIB_CALL_CLONE)) return make(guest, number, words, held);
+  const auto as = static_cast<uint32_t>(number == LIB_CALL_CLONE ? SYS_clone : number);
+  const auto copy = [tid = guest->tid](void* to, uint64_t from, size_t size) { return copy_from(tid, to, from, size); };
+  const calls::Call* call = calls::find(as);
+  observe::Record record;
+  record.time = now();
+  record.duration = 0;
+  record.pid = static_cast<uint32_t>(guest->process);
+  record.tid = static_cast<uint32_t>(guest->task);
+  record.disposition = call != nullptr && call->route == calls::Route::both ? observe::Disposition::both : observe::Disposition::library;
+  record.transport = observe::Transport::notified;
+  observe::capture_entry(record, as, words, copy);
+  observe::RingWriter ring(ring_of(guest->carrier->id), runtime::kRingCapacity);
+  const bool may_not_return = as == SYS_exit || as == SYS_exit_group || as == SYS_execve || as == SYS_execveat;
+  record.no_result = may_not_return ? 1 : 0;
+  if (may_not_return) ring.push(record);
+  const int64_t result = make(guest, number, words, held);
+  if (may_not_return && result >= 0) return result;
+  record.no_result = 0;
+  record.duration = now() - record.time;
+  observe::capture_exit(record, result, copy);
+  if (guest->status != LIB_EXITED) ring.push(record);
+  return result;
+}
+
 int64_t Answerer::answer_own(const Owned& guest, const seccomp_notif& call) {
   const auto number = static_cast<uint64_t>(static_cast<uint32_t>(call.data.nr));
   if (!is_librarys(number)) return -ENOSYS;
   uint64_t words[6];
   memcpy(words, call.data.args, sizeof words);
-  const int64_t result = make(guest, number, words, false);
+  const int64_t result = make_traced(guest, number, words, false);
   guest->again = 0;
   if (guest->status == LIB_RETURNED) return result;
   // The thread asks for it before its code goes on.
@@ -162,7 +219,7 @@ int64_t Answerer::answer_request(const Owned& guest, const seccomp_notif& call) 
     case LIB_CALL_CLONE: result = clone(guest, request.words); break;
     default:
       if (!is_librarys(request.number) && !is_runtimes(request.number)) return -ENOSYS;
-      result = make(guest, request.number, request.words, request.held != 0);
+      result = make_traced(guest, request.number, request.words, request.held != 0);
   }
   if (guest->carrier->hold == 2) copy_in(slot).hold = 2;
   if (guest->status == LIB_RETURNED) return result;
@@ -192,7 +249,7 @@ int64_t Answerer::clone(const Owned& guest, const uint64_t (&words)[6]) {
   lib_carrier* carrier = take_carrier(*header_);
   if (carrier == nullptr) return -EAGAIN;
   carrier->kick = runtime::kKick;
-  const int64_t pid = make(guest, LIB_CALL_CLONE, {words[0], 0, words[2]}, false);
+  const int64_t pid = make_traced(guest, LIB_CALL_CLONE, {words[0], 0, words[2]}, false);
   if (pid < 0) {
     carrier->used = 0;
     return pid;
@@ -200,7 +257,7 @@ int64_t Answerer::clone(const Owned& guest, const uint64_t (&words)[6]) {
   const auto task = static_cast<int32_t>(guest->carrier->cloned);
   header_->bind(carrier, task);
   copy_in(guest->slot).cloned = static_cast<lib_u32>(task);
-  expect(carrier, task);
+  expect(carrier, task, (words[0] & CLONE_THREAD) != 0 ? guest->process : task);
   return pid;
 }
 
@@ -291,6 +348,9 @@ void Answerer::bury(int pid) {
   for (const Owned& guest : left) kill(*guest, SYS_kill);
   for (const Owned& guest : left) {
     drop(guest);
+    lib_carrier& copy = copy_in(guest->slot);
+    copy.task = 0;
+    __atomic_store_n(&copy.used, 0, __ATOMIC_RELEASE);
     for (bool calls = true; calls;) {
       {
         const std::lock_guard lock(mutex_);

@@ -20,12 +20,13 @@ namespace sandstone::kernel {
 
 class Answerer {
  public:
-  // `undertaker`: a task of our own, with whose rights those of dead processes are killed.
-  Answerer(Task& init, Task undertaker, uint64_t notify_end)
-      : header_(&init.header()), undertaker_(undertaker), notify_end_(notify_end) {}
+  // `undertaker`: a task of our own, with whose rights those of dead processes are killed. `trace`: each call of a guest's that
+  // reaches the library kernel is recorded here, in rings that no guest has in its memory (kernel/tracer.h).
+  Answerer(Task& init, Task undertaker, uint64_t notify_end, bool trace)
+      : header_(&init.header()), undertaker_(undertaker), notify_end_(notify_end), trace_(trace) {}
 
   // A thread may begin with the task that the carrier is bound to.
-  void expect(lib_carrier* carrier, int32_t task);
+  void expect(lib_carrier* carrier, int32_t task, int32_t process);
   // Answers for ever, on threads of its own.
   void start(int listener);
 
@@ -33,7 +34,8 @@ class Answerer {
   // A thread of a guest's.
   struct Guest {
     lib_carrier* carrier = nullptr;
-    int32_t task = 0;        // in the first pid namespace
+    int32_t task = 0;        // in the first pid namespace, as its process
+    int32_t process = 0;
     int tid = 0, pid = 0;    // the host's
     uint64_t slot = 0;       // its address
     bool calls = false;      // one of its calls is being made
@@ -50,6 +52,7 @@ class Answerer {
   int64_t answer(const seccomp_notif& call);
   int64_t answer_own(const Owned& guest, const seccomp_notif& call);
   int64_t answer_request(const Owned& guest, const seccomp_notif& call);
+  int64_t make_traced(const Owned& guest, uint64_t number, const uint64_t (&words)[6], bool held);
   int64_t make(const Owned& guest, uint64_t number, const uint64_t (&words)[6], bool held);
   int64_t due(const Owned& guest);
   int64_t clone(const Owned& guest, const uint64_t (&words)[6]);
@@ -68,6 +71,7 @@ class Answerer {
   std::mutex undertakers_;
   Task undertaker_;
   uint64_t notify_end_;
+  bool trace_;
   int listener_ = -1;
   std::mutex mutex_;
   std::unordered_map<int, Owned> guests_;  // by tid

@@ -24,7 +24,7 @@ void leave_kernel(Start* start) {
   boot.kernel_text = boot.kernel_text_end = 0;
   boot.enter = enter;
   host(SYS_munmap, LIB_BASE, LIB_END - LIB_BASE);
-  host(SYS_munmap, static_cast<long>(kPatches), static_cast<long>(page_up(sizeof(PatchTable))));
+  host(SYS_munmap, static_cast<long>(kPatches), static_cast<long>(LIB_BASE - kPatches));  // and the trace's rings
   const long listener = host(SYS_seccomp, kSetModeFilter, kNewListener | kWaitKillable, word(start->filter));
   __atomic_store_n(&start->listener, listener < 0 ? ~0U : static_cast<uint32_t>(listener) + 1, __ATOMIC_RELEASE);
   host(SYS_futex, word(&start->listener), kFutexWake, 1);

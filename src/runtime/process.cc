@@ -157,7 +157,9 @@ long clone(Thread* thread, Context& context, uint64_t number) {
     return pid;
   }
   child->task = thread->carrier->cloned;
-  if (!by_notification()) {
+  if (by_notification()) {
+    child->carrier->task = child->task;  // until the kernel's process finds it dead
+  } else {
     boot.kernel->bind(child->carrier, static_cast<lib_s32>(child->task));
     child->carrier->vmalloc_generation = thread->carrier->vmalloc_generation;
   }

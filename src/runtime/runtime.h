@@ -42,7 +42,7 @@ struct Request {
 };
 
 // In a slot, after the Thread. The slot's carrier is a copy for the run-time: the real one is in the kernel's process, which
-// writes status, signal, hold and cloned to the copy and reads nothing there.
+// writes status, signal, hold and cloned to the copy, and task and used when it finds the thread dead, and reads nothing there.
 inline constexpr uint64_t kRequestAt = 1024, kCarrierAt = 2048;
 
 // Calls beside the system calls and LIB_CALL_…, for that process alone.
