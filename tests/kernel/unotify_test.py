@@ -6,7 +6,6 @@ import os
 import pathlib
 import subprocess
 import tempfile
-import unittest
 
 import sandstone_test
 
@@ -117,7 +116,7 @@ class Unotify(sandstone_test.TestCase):
         self.expect("done\n", "/a/attack", options=("-v", f"{folder}:/a:ro"))
 
     def test_it_is_no_process_of_the_guests(self):
-        self.expect("True\n", "python3", "-c", "import os\nprint(not any(b'sandstone-kernel' in open(f'/proc/{p}/cmdline', 'rb').read() "
+        self.expect("True\n", "python3", "-c", "import os\nprint(not any(open(f'/proc/{p}/cmdline').read().startswith('sandstone-kernel') "
                     "for p in os.listdir('/proc') if p.isdigit()))")
 
 
@@ -127,7 +126,7 @@ class UnotifyForAnotherId(Unotify):
 
 class Audit(sandstone_test.TestCase):
     def outcome(self, *options):
-        ended = self.sandbox("true", options=("--tier", "kernel", "--json", "/dev/stderr", *options))
+        ended = self.sandbox("true", options=("--tier", "kernel", "--json", "FD:2", *options))
         self.assertEqual(ended.status, 0, ended)
         return json.loads(ended.err)["syscall_mode"]
 
