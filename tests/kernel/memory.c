@@ -16,7 +16,9 @@
 #define MIB (1024 * 1024)
 
 static sigjmp_buf back;
-static void leaps(int number) { siglongjmp(back, number); }
+static void leaps(int number) {
+  siglongjmp(back, number);
+}
 
 // The signal that touching it raises, or 0.
 static int touch(volatile char* at) {
@@ -106,7 +108,8 @@ static void calls_on_untouched_pages(void) {
   char* shared = map(fd, size, PROT_READ | PROT_WRITE, MAP_SHARED);
   CHECK(pread(out, shared + 7 * MIB, 5000, 0) == 5000 && memcmp(shared + 7 * MIB, at + 5 * MIB, 5000) == 0);
   CHECK(at[7 * MIB] == at[5 * MIB]);
-  CHECK(pipe(fds) == 0 && write(fds[1], at + 4 * MIB, 10) == 10 && read(fds[0], to + 3 * MIB + 4090, 10) == 10);
+  CHECK(pipe(fds) == 0 && write(fds[1], at + 4 * MIB, 10) == 10 &&
+        read(fds[0], to + 3 * MIB + 4090, 10) == 10);
   CHECK(memcmp(to + 3 * MIB + 4090, at + 4 * MIB, 10) == 0);
   struct stat* info = (struct stat*)(to + 2 * MIB + 512 * PAGE);
   CHECK(fstat(fd, info) == 0 && info->st_size == (off_t)size);
@@ -116,7 +119,8 @@ static void calls_on_untouched_pages(void) {
   pthread_mutexattr_t how;
   pthread_mutexattr_init(&how);
   pthread_mutexattr_setpshared(&how, PTHREAD_PROCESS_SHARED);
-  CHECK(pthread_mutex_init((pthread_mutex_t*)word, &how) == 0 && pthread_mutex_lock((pthread_mutex_t*)word) == 0);
+  CHECK(pthread_mutex_init((pthread_mutex_t*)word, &how) == 0 &&
+        pthread_mutex_lock((pthread_mutex_t*)word) == 0);
 }
 
 static void truncated(void) {
@@ -203,7 +207,8 @@ static void protects(void) {
   CHECK(mprotect(at, 8 * PAGE, PROT_NONE) == 0 && touch(at) == SIGSEGV && touch(at + 7 * PAGE) == SIGSEGV);
   CHECK(mprotect(at, 8 * PAGE, PROT_READ) == 0 && at[0] == 'W' && at[7 * PAGE] == 'h');
   char* shared = map(fd, 8 * PAGE, PROT_READ, MAP_SHARED);
-  CHECK(write_to(shared) == SIGSEGV && mprotect(shared, PAGE, PROT_READ | PROT_WRITE) == 0 && write_to(shared) == 0);
+  CHECK(write_to(shared) == SIGSEGV && mprotect(shared, PAGE, PROT_READ | PROT_WRITE) == 0 &&
+        write_to(shared) == 0);
   shared[3] = 'S';
   char byte;
   CHECK(pread(fd, &byte, 1, 3) == 1 && byte == 'S');
@@ -214,7 +219,8 @@ static void protects(void) {
   // A page that was not there when it was protected.
   fd = file_of(4 * MIB);
   char* big = map(fd, 4 * MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE);
-  CHECK(mprotect(big + 3 * MIB, PAGE, PROT_NONE) == 0 && touch(big + 3 * MIB) == SIGSEGV && touch(big + 3 * MIB + PAGE) == 0);
+  CHECK(mprotect(big + 3 * MIB, PAGE, PROT_NONE) == 0 && touch(big + 3 * MIB) == SIGSEGV &&
+        touch(big + 3 * MIB + PAGE) == 0);
 }
 
 static void replaces(void) {
@@ -223,8 +229,10 @@ static void replaces(void) {
   at[0] = 'x';
   CHECK(mmap(at + PAGE, 2 * PAGE, PROT_READ, MAP_PRIVATE | MAP_FIXED, fd, PAGE) == at + PAGE);
   CHECK(at[0] == 'x' && at[PAGE] == 'b' && at[2 * PAGE] == 'c' && at[3 * PAGE] == 0);
-  CHECK(mmap(at + PAGE, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == at + PAGE && at[PAGE] == 0 && at[2 * PAGE] == 'c');
-  CHECK(mmap(at, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) == MAP_FAILED && errno == EEXIST);
+  CHECK(mmap(at + PAGE, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == at + PAGE &&
+        at[PAGE] == 0 && at[2 * PAGE] == 'c');
+  CHECK(mmap(at, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) == MAP_FAILED &&
+        errno == EEXIST);
   CHECK(munmap(at + PAGE, 2 * PAGE) == 0 && touch(at + 2 * PAGE) == SIGSEGV && touch(at + 3 * PAGE) == 0);
 }
 
@@ -249,7 +257,8 @@ static void the_break(void) {
   char* start = sbrk(0);
   CHECK(start != (void*)-1 && sbrk(10 * MIB) == start);
   memset(start, 1, 10 * MIB);
-  CHECK(brk(start) == 0 && sbrk(0) == start && touch(start + 2 * PAGE) == SIGSEGV && sbrk(PAGE * 4) == start && start[2 * PAGE] == 0);
+  CHECK(brk(start) == 0 && sbrk(0) == start && touch(start + 2 * PAGE) == SIGSEGV &&
+        sbrk(PAGE * 4) == start && start[2 * PAGE] == 0);
 }
 
 static void advice(void) {
@@ -298,7 +307,8 @@ static void stack_is_known(void) {
   pthread_attr_t attributes;
   void* at;
   size_t size;
-  CHECK(pthread_getattr_np(pthread_self(), &attributes) == 0 && pthread_attr_getstack(&attributes, &at, &size) == 0);
+  CHECK(pthread_getattr_np(pthread_self(), &attributes) == 0 &&
+        pthread_attr_getstack(&attributes, &at, &size) == 0);
   CHECK((char*)&at >= (char*)at && (char*)&at < (char*)at + size && size >= 1 * MIB);
   // As far down as is promised.
   CHECK(touch((char*)at + size - 7 * MIB) == 0);

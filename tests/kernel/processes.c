@@ -64,7 +64,8 @@ static void spawn_tells_errors(void) {
   CHECK(posix_spawn(&child, "/etc", NULL, NULL, words, environ) == EACCES);
   CHECK(posix_spawnp(&child, "no-such-program", NULL, NULL, words, environ) == ENOENT);
   char* const exits[] = {"sh", "-c", "exit 6", NULL};
-  for (int i = 0; i < 50; ++i) CHECK(posix_spawnp(&child, "sh", NULL, NULL, exits, environ) == 0 && status_of(child) == 6);
+  for (int i = 0; i < 50; ++i)
+    CHECK(posix_spawnp(&child, "sh", NULL, NULL, exits, environ) == 0 && status_of(child) == 6);
   CHECK(wait(NULL) == -1 && errno == ECHILD);
 }
 
@@ -155,7 +156,8 @@ static void threads_come_and_go(void) {
   for (int i = 0; i < 2000; ++i) {
     pthread_t thread;
     void* result;
-    CHECK(pthread_create(&thread, NULL, has_own, NULL) == 0 && pthread_join(thread, &result) == 0 && result == (void*)6);
+    CHECK(pthread_create(&thread, NULL, has_own, NULL) == 0 && pthread_join(thread, &result) == 0 &&
+          result == (void*)6);
   }
   CHECK(own == 5);
 }
@@ -235,7 +237,8 @@ static void robust_mutex(void) {
   CHECK(pthread_mutex_init(shared, &how) == 0);
   pthread_t thread;
   CHECK(pthread_create(&thread, NULL, dies_with, shared) == 0 && pthread_join(thread, NULL) == 0);
-  CHECK(pthread_mutex_lock(shared) == EOWNERDEAD && pthread_mutex_consistent(shared) == 0 && pthread_mutex_unlock(shared) == 0);
+  CHECK(pthread_mutex_lock(shared) == EOWNERDEAD && pthread_mutex_consistent(shared) == 0 &&
+        pthread_mutex_unlock(shared) == 0);
   pid_t child = fork();
   if (child == 0) {
     pthread_mutex_lock(shared);
@@ -311,7 +314,9 @@ static void exec_closes_and_resets(void) {
   char script[200];
   signal(SIGUSR1, SIG_IGN);
   snprintf(script, sizeof script,
-           "test -e /proc/self/fd/%d && test ! -e /proc/self/fd/%d && grep -q 'SigIgn:.*[2-9a-f]00$' /proc/self/status", kept, closed);
+           "test -e /proc/self/fd/%d && test ! -e /proc/self/fd/%d && grep -q 'SigIgn:.*[2-9a-f]00$' "
+           "/proc/self/status",
+           kept, closed);
   pid_t child = fork();
   if (child == 0) {
     execl("/bin/sh", "sh", "-c", script, NULL);
@@ -326,7 +331,8 @@ static void long_arguments(void) {
   big[100000] = '\0';
   pid_t child = fork();
   if (child == 0) {
-    execl("/bin/sh", "sh", "-c", "test ${#1} = 100000 -a ${#8} = 100000 && exit 3", "sh", big, big, big, big, big, big, big, big, NULL);
+    execl("/bin/sh", "sh", "-c", "test ${#1} = 100000 -a ${#8} = 100000 && exit 3", "sh", big, big, big, big,
+          big, big, big, big, NULL);
     _exit(1);
   }
   CHECK(status_of(child) == 3);

@@ -140,7 +140,8 @@ static void suspends(void) {
   int fd = signalfd(-1, &set, 0);
   struct signalfd_siginfo read_info;
   after(30);
-  CHECK(fd >= 0 && read(fd, &read_info, sizeof read_info) == sizeof read_info && read_info.ssi_signo == SIGALRM);
+  CHECK(fd >= 0 && read(fd, &read_info, sizeof read_info) == sizeof read_info &&
+        read_info.ssi_signo == SIGALRM);
 }
 
 static void alarm_while_computing(void) {
@@ -336,7 +337,8 @@ static void exit_with_busy_threads(void) {
 
 static void timers_tell(void) {
   timer_t timer;
-  struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMIN, .sigev_value = {.sival_int = 5}};
+  struct sigevent event = {
+      .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMIN, .sigev_value = {.sival_int = 5}};
   on_info(SIGRTMIN, tells, 0);
   CHECK(timer_create(CLOCK_MONOTONIC, &event, &timer) == 0);
   const struct itimerspec every = {{0, 5000000}, {0, 5000000}};

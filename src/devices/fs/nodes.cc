@@ -43,7 +43,8 @@ bool Nodes::can_close(Node& node) const {
   Inode inode;
   timespec now{};
   ::clock_gettime(CLOCK_REALTIME, &now);
-  if (describe(node.held->get(), inode) != 0 || inode.stat.stx_ctime.tv_sec > now.tv_sec - kSettled) return false;
+  if (describe(node.held->get(), inode) != 0 || inode.stat.stx_ctime.tv_sec > now.tv_sec - kSettled)
+    return false;
   node.changed = changed_at(inode);
   return true;
 }

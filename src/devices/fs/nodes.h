@@ -86,7 +86,9 @@ class Nodes {
   void erase(std::unordered_map<uint64_t, Node>::iterator node);
   Held trim();
   bool can_close(Node& node) const;
-  [[nodiscard]] bool too_many() const { return nodes_.size() >= max_nodes_ || recent_.size() >= 2 * max_held_; }
+  [[nodiscard]] bool too_many() const {
+    return nodes_.size() >= max_nodes_ || recent_.size() >= 2 * max_held_;
+  }
 
   const size_t max_nodes_;
   const size_t max_held_;
