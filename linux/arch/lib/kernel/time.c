@@ -76,7 +76,7 @@ void read_persistent_clock64(struct timespec64 *now)
 }
 
 /* Monotonic time goes on from the host's, which guests read in the host's vdso: a sleep until some time is to end then. */
-void __init read_persistent_wall_clock_and_boot_offset(struct timespec64 *wall, struct timespec64 *monotonic)
+void __init read_persistent_wall_and_boot_offset(struct timespec64 *wall, struct timespec64 *monotonic)
 {
 	read_persistent_clock64(wall);
 	*monotonic = ns_to_timespec64(lib_now());
