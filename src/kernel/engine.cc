@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <utility>
@@ -85,6 +86,19 @@ Result<Fd> open_disk(const RunSpec& spec) {
   return disk;
 }
 
+// Threads of sandstone-kernel's, which the jail counts with the guests': those of its two processes, and one or two a device.
+uint32_t own_threads(const RunSpec& spec) {
+  const auto volumes = std::count_if(spec.mounts.begin(), spec.mounts.end(), [](const Mount& mount) { return mount.kind == Mount::Kind::bind; });
+  return 11 + static_cast<uint32_t>(volumes) + (spec.network == Network::user ? 2 : 0) + (spec.trace.empty() ? 0 : 1);
+}
+
+// The library kernel's share of -m: its caches then give way before the host has to kill. The rest is for what programs map.
+uint64_t kernel_memory(uint64_t limit) {
+  constexpr uint64_t kLeast = 48ULL << 20;
+  constexpr uint64_t kMost = 1ULL << 30;
+  return std::clamp(limit / 2 >> 20 << 20, kLeast, kMost);
+}
+
 Result<jail::Program> program_for(const RunSpec& spec) {
   auto executable = open_part("sandstone-kernel", nullptr);
   if (!executable) return executable.error();
@@ -133,6 +147,7 @@ Result<jail::Program> program_for(const RunSpec& spec) {
     add("--uid", std::to_string(spec.user->uid));
     add("--gid", std::to_string(spec.user->gid));
   }
+  if (spec.limits.memory_bytes) add("--memory", std::to_string(kernel_memory(*spec.limits.memory_bytes)));
   if (spec.terminal) words.emplace_back("--terminal");
   if (!spec.writable_code) words.emplace_back("--no-writable-code");
   if (spec.read_only_root) words.emplace_back("--read-only");
@@ -156,6 +171,7 @@ class KernelEngine final : public engine::Engine {
       return Error{"--save", "the tier kernel keeps what is written in memory", "use --tier full, or -v for what is to stay"};
     RunSpec inside = spec;
     if (!inside.user) inside.user = User{0, 0};  // whole root: it is that of the library kernel alone
+    if (inside.limits.pids) *inside.limits.pids += own_threads(spec);
     auto program = program_for(inside);
     if (!spec.disk_image.empty()) inside.working_directory.clear();  // it is the image's, and need not be in the jail's view
     if (!program) return program.error();
