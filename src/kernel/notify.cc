@@ -115,6 +115,8 @@ void Answerer::add_receiver() {
 }
 
 void Answerer::receive() {
+  // A guest's thread with our number is dead, and its last call must not write to us.
+  if (const Owned dead = find(static_cast<int>(::gettid())); dead != nullptr) drop(dead);
   for (;;) {
     seccomp_notif call{};
     if (::ioctl(listener_, SECCOMP_IOCTL_NOTIF_RECV, &call) != 0) {

@@ -142,6 +142,15 @@ TEST_P(Filter, KnowsWhichPrctlAndPersonality) {
 
 INSTANTIATE_TEST_SUITE_P(WithAndWithoutListener, Filter, testing::Bool());
 
+TEST(ServingFilter, LetsAProgramOfOursAnswerItsChildrenAndNoMore) {
+  const std::set<uint32_t> more = {SYS_process_vm_readv, SYS_process_vm_writev, SYS_seccomp};
+  for (uint32_t number = 0; number < 500; ++number) {
+    const seccomp_data data = native(number, 0, number == SYS_seccomp ? SECCOMP_FILTER_FLAG_NEW_LISTENER : 0);
+    const uint32_t before = run(full_filter(false), data).value;
+    EXPECT_EQ(run(serving_filter(), data).value, more.contains(number) ? SECCOMP_RET_ALLOW : before) << syscall_name(number);
+  }
+}
+
 TEST(SyscallName, KnowsTheKernelsNames) {
   EXPECT_EQ(syscall_name(SYS_read), "read");
   EXPECT_EQ(syscall_name(SYS_mount_setattr), "mount_setattr");
