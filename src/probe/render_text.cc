@@ -130,7 +130,7 @@ class Printer {
       put(fmt::format("{:<9}", to_string(tier)), Tone::strong);
       text_ += fmt::format("{:>4} stopped  {:>4} allowed  {:>4} without control", s.stopped, s.allowed,
                            s.no_control);
-      if (tier.own_kernel()) text_ += fmt::format("  {:>4} of its own", s.own);
+      if (tier.own_kernel()) text_ += fmt::format("  {:>4} own", s.own);
       if (s.promised != 0) {
         text_ += fmt::format("  {:>4} promised: {} kept", s.promised, s.kept);
         if (s.untried != 0) text_ += fmt::format(", {} cannot be tried here", s.untried);

@@ -12,6 +12,7 @@ import re
 import secrets
 import shutil
 import socket
+import subprocess
 
 import sandstone_test
 
@@ -158,6 +159,51 @@ class OwnMemory(Escape):
                     self.assertEqual(re.findall(rb"[\x00-\x08\x0b-\x1f\x7f-\xff]", written)[:3], [])
 
 
+class Outside(Escape):
+    """What a guest's root does to its kernel is seen neither by the host nor by the jail around it."""
+
+    ROOT = ("mount -t tmpfs none /mnt && touch /mnt/in && hostname elsewhere && mknod /tmp/null c 1 3 && chown 5:5 /tmp/null && "
+            "unshare --mount --net --pid --fork true && ip link set lo up && umount /mnt && echo done && read line && exit 7")
+
+    def test_root_inside_changes_nothing(self):
+        child = self.start("run", "--tier", "kernel", "-i", "--", "sh", "-c", f"echo ready; read line; {self.ROOT}",
+                           stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.assertEqual(child.stdout.readline(), b"ready\n")
+        jail = [pid for pid, line in sandstone_test.descendants().items() if line.startswith("sandstone-kernel ")]
+        self.assertGreaterEqual(len(jail), 2, sandstone_test.descendants())
+        before = [self.state(pid) for pid in ["self", *jail]]
+        child.stdin.write(b"\n")
+        child.stdin.flush()
+        self.assertEqual(child.stdout.readline(), b"done\n")
+        self.assertEqual([self.state(pid) for pid in ["self", *jail]], before)
+        child.stdin.write(b"\n")
+        child.stdin.flush()
+        self.assertEqual(child.wait(20 * sandstone_test.PATIENCE), 7)
+
+    def state(self, pid):
+        """Mounts, namespaces and ids of a process, and the names of host and interfaces where they can be had."""
+        proc = pathlib.Path(f"/proc/{pid}")
+        found = [os.uname().nodename, sorted(os.listdir("/sys/class/net"))]
+        found += [proc.joinpath(name).read_text() for name in ("mountinfo", "net/dev_mcast", "net/if_inet6")]
+        found += re.findall(r"(?m)^(?:Uid|Gid|Cap\w+|NoNewPrivs|Seccomp):.*$", (proc / "status").read_text())
+        if sandstone_test.IS_ROOT:
+            found += [os.readlink(proc / "ns" / name) for name in ("mnt", "net", "pid", "uts", "user", "ipc")]
+            if pid != "self":
+                found.append(sandstone_test.command(["nsenter", "-t", str(pid), "-u", "hostname"]).out)
+        return found
+
+    def test_the_tests_know_how_the_devices_process_ends(self):
+        """A fault of it is the run's status: what `under_shell` looks for would be seen."""
+        child = self.start("run", "--tier", "kernel", "--", "sh", "-c", "echo ready; sleep 100", stdout=subprocess.PIPE,
+                           stderr=subprocess.DEVNULL)
+        self.assertEqual(child.stdout.readline(), b"ready\n")
+        devices = [pid for pid, line in sandstone_test.descendants().items()
+                   if line.startswith("sandstone-kernel ") and name_of(pid) == "sandstone-devs"]
+        self.assertEqual(len(devices), 1)
+        os.kill(devices[0], 11)
+        self.assertIn(child.wait(20 * sandstone_test.PATIENCE), BY_A_FAULT)
+
+
 class Secrets(Escape):
     def test_no_memory_holds_what_was_the_callers(self):
         environment = {"SECRET": self.secret}
@@ -173,6 +219,10 @@ class Secrets(Escape):
             file.seek(0)
             ended = self.guest("host-descriptors", "runtime", pass_fds=[file.fileno()])
             self.assert_ended(ended, REFUSED, err="refused: 2 are open")  # the kernel's memory, and rewritten text
+
+
+def name_of(pid):
+    return pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
 
 
 def seeds(count):
