@@ -96,7 +96,11 @@ struct RunSpec {
   std::optional<User> user;
 
   // Tier kernel only
+  std::string disk_image;          // an ext4 disk image of the host's whose file system is the root; empty: the view above
+  bool disk_read_only = false;     // it cannot be written to
+  bool persist = false;            // what is written to it stays; otherwise it is gone at the end of the run
   SyscallMode syscall_mode = SyscallMode::automatic;
+  bool audit = false;              // the calls are seen and answered where the workload cannot reach: chooses unotify
   std::string trace;               // a file for a line about each system call; "-": standard error; empty: none
   bool trace_json = false;         // in JSON, one object a line
   bool writable_code = true;       // memory may be writable and executable at once, as just-in-time compilers want it
@@ -129,6 +133,12 @@ struct RunSpec {
   // Refuses what no tier could run: no command, a relative mount point, impossible combinations. The Error's
   // place is the command line's flag for the field. Sees the spec alone, never the host.
   [[nodiscard]] Result<void> check() const;
+
+  // What `automatic` comes to.
+  [[nodiscard]] SyscallMode chosen_syscall_mode() const {
+    if (syscall_mode != SyscallMode::automatic) return syscall_mode;
+    return audit ? SyscallMode::unotify : SyscallMode::rewrite;
+  }
 };
 
 [[nodiscard]] const char* to_string(Tier tier);

@@ -43,11 +43,13 @@ Result<std::unique_ptr<engine::Workload>> JailWorkload::start(const RunSpec& spe
   // end with it.
   if (auto made = workload->make_group(spec); !made) return made.error();
   walls::Setup& setup = workload->prepared_->setup;
+  setup.serves_calls = program != nullptr && program->serves_calls;
   if (spec.network == Network::user) {
     auto network = net::UserNetwork::start(spec);
     if (!network) return network.error();
     workload->network_ = std::move(*network);
   }
+  const bool serves_itself = program != nullptr && program->frames.valid();
   auto& group = workload->group_;
   auto launched = launch(setup, workload->prepared_->walls, std::move(ports), group ? group->fd() : -1, program);
   if (!launched && group && group->usage().memory_kills > 0)
@@ -58,7 +60,7 @@ Result<std::unique_ptr<engine::Workload>> JailWorkload::start(const RunSpec& spe
   if (child.processes.valid()) workload->pids_watch_.emplace(*spec.limits.pids);
   if (child.listener.valid()) workload->denials_.emplace(std::move(child.listener));
   if (workload->network_) {
-    if (auto attached = workload->network_->attach(std::move(child.frames)); !attached)
+    if (auto attached = workload->network_->attach(std::move(serves_itself ? program->frames : child.frames)); !attached)
       return attached.error();
   }
   tell(child.control, static_cast<uint32_t>(init::Kind::go), 0);

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,6 +13,7 @@
 
 #include "jail/program.h"
 #include "jail/workload.h"
+#include "net/user_network.h"
 
 namespace sandstone::kernel {
 namespace {
@@ -59,11 +61,28 @@ Result<Fd> sealed(const Fd& file, const char* name) {
   return copy;
 }
 
+// Between the network's process, which must not wait for it, and the library kernel's card.
+Result<std::pair<Fd, Fd>> make_wire() {
+  auto ends = make_socket_pair(SOCK_SEQPACKET);
+  if (!ends) return ends;
+  const int buffer = 4 << 20;  // the kernel takes as much of it as net.core.wmem_max says
+  for (const Fd* end : {&ends->first, &ends->second}) ::setsockopt(end->get(), SOL_SOCKET, SO_SNDBUF, &buffer, sizeof buffer);
+  ::fcntl(ends->first.get(), F_SETFL, O_RDWR | O_NONBLOCK);
+  return ends;
+}
+
 // With the caller's own rights, out of the jail's reach.
 Result<Fd> open_trace(const std::string& path) {
   Fd file(path == "-" ? ::fcntl(2, F_DUPFD_CLOEXEC, 3) : ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0600));
   if (!file.valid()) return system_error("--trace", fmt::format("cannot open {}", path), errno);
   return file;
+}
+
+// With the caller's own rights, as everything that the caller names. Not blocking: the name may be a FIFO's.
+Result<Fd> open_disk(const RunSpec& spec) {
+  Fd disk(::open(spec.disk_image.c_str(), (spec.persist ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
+  if (!disk.valid()) return system_error("--disk-image", fmt::format("cannot open {}{}", spec.disk_image, spec.persist ? " for writing" : ""), errno);
+  return disk;
 }
 
 Result<jail::Program> program_for(const RunSpec& spec) {
@@ -75,20 +94,40 @@ Result<jail::Program> program_for(const RunSpec& spec) {
   if (!image) return image.error();
   jail::Program program;
   program.executable = std::move(*copy);
-  program.descriptors.push_back(std::move(*image));
+  program.serves_calls = spec.chosen_syscall_mode() == SyscallMode::unotify;
   auto& words = program.arguments;
-  words = {"sandstone-kernel", "--image-fd", std::to_string(jail::Program::kExecutable + 1), "--mode", to_string(spec.syscall_mode),
+  words = {"sandstone-kernel", "--mode", to_string(spec.chosen_syscall_mode()),
            "--hostname", spec.hostname.value_or("sandstone")};
   const auto add = [&words](const char* flag, std::string value) {
     words.emplace_back(flag);
     words.push_back(std::move(value));
   };
+  const auto hand = [&](const char* flag, Fd fd) {
+    add(flag, std::to_string(jail::Program::kFirst + static_cast<int>(program.descriptors.size())));
+    program.descriptors.push_back(std::move(fd));
+  };
+  hand("--image-fd", std::move(*image));
+  if (spec.network == Network::user) {
+    auto wire = make_wire();
+    if (!wire) return wire.error();
+    program.frames = std::move(wire->first);
+    hand("--frames-fd", std::move(wire->second));
+    const net::LinkPlan plan = net::link_plan(spec);
+    for (size_t i = 0; i < plan.loopback_ranges; ++i) add("--loopback-ports", fmt::format("{}-{}", plan.loopback[i].first, plan.loopback[i].last));
+  }
   if (!spec.trace.empty()) {
     auto file = open_trace(spec.trace);
     if (!file) return file.error();
-    program.descriptors.push_back(std::move(*file));
-    add("--trace-fd", std::to_string(jail::Program::kExecutable + program.descriptors.size()));
+    hand("--trace-fd", std::move(*file));
     if (spec.trace_json) words.emplace_back("--trace-json");
+  }
+  if (!spec.disk_image.empty()) {
+    auto disk = open_disk(spec);
+    if (!disk) return disk.error();
+    hand("--disk-fd", std::move(*disk));
+    if (spec.disk_read_only) words.emplace_back("--disk-read-only");
+    if (spec.persist) words.emplace_back("--disk-persistent");
+    add("--folder", spec.working_directory.empty() ? "/" : spec.working_directory);
   }
   if (spec.user) {
     add("--uid", std::to_string(spec.user->uid));
@@ -118,6 +157,7 @@ class KernelEngine final : public engine::Engine {
     RunSpec inside = spec;
     if (!inside.user) inside.user = User{0, 0};  // whole root: it is that of the library kernel alone
     auto program = program_for(inside);
+    if (!spec.disk_image.empty()) inside.working_directory.clear();  // it is the image's, and need not be in the jail's view
     if (!program) return program.error();
     return jail::JailWorkload::start(inside, std::move(ports), &*program);
   }

@@ -4,9 +4,11 @@
 // runs the library kernel, and is the parent of the guests, with whom it shares that memory.
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,8 +19,10 @@
 
 #include "devices/block.h"
 #include "devices/folder.h"
+#include "devices/image.h"
 #include "devices/rng.h"
 #include "kernel/guest.h"
+#include "kernel/network.h"
 #include "kernel/signals.h"
 #include "kernel/tracer.h"
 #include "libkernel/device_host.h"
@@ -64,23 +68,37 @@ int end_as(const Shared& shared) {
 int run(int argc, char** argv) {
   auto options = parse(argc, argv);
   if (!options) return fail(options.error());
-  if (char folder[4096]; ::getcwd(folder, sizeof folder) != nullptr) options->folder = folder;
+  if (char folder[4096]; options->folder.empty() && ::getcwd(folder, sizeof folder) != nullptr) options->folder = folder;
+  for (auto& volume : options->volumes) {
+    struct stat status {};
+    volume.is_file = ::stat(volume.path.c_str(), &status) == 0 && !S_ISDIR(status.st_mode);
+    if (volume.is_file && (!volume.read_only || options->disk_fd >= 0))
+      return fail({"-v", fmt::format("{} is no folder", volume.path), options->disk_fd >= 0 ? "a disk image takes folders" : "show its folder, or add :ro"});
+  }
   auto image = libkernel::Image::load(options->image_fd, options->memory);
   if (!image) return fail(image.error());
-  for (int fd = 3; fd < image->descriptor(); ++fd)
-    if (fd != options->trace_fd) ::close(fd);
+  // Out of the way of what is closed: nobody else's may stay.
+  const auto above = static_cast<unsigned>(image->descriptor()) + 1;
+  const auto keep = [above](int fd) { return Fd(fd < 0 ? -1 : ::fcntl(fd, F_DUPFD_CLOEXEC, above)); };
+  Fd frames = keep(options->frames_fd);
+  Fd disk = keep(options->disk_fd);
+  const Fd trace = keep(options->trace_fd);
+  ::close_range(3, above - 2, 0);
   void* page = ::mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (page == MAP_FAILED) return fail(system_error("sandstone-kernel", "mmap", errno));
   auto& shared = *new (page) Shared{};
   const Interrupts interrupts(image->header());  // their addresses, before anybody could have changed them
   lib_device_window* windows = image->header().shared->windows;
 
-  if (options->trace_fd >= 0)
+  if (trace.valid())
     if (auto mapped = Tracer::map_rings(); !mapped) return fail(mapped.error());
   hold_signals();
   const pid_t kernel = ::fork();
   if (kernel < 0) return fail(system_error("sandstone-kernel", "fork", errno));
-  if (kernel == 0) run_kernel(*options, *image, shared);
+  if (kernel == 0) {
+    ::close_range(above, ~0U, 0);  // the devices' own
+    run_kernel(*options, *image, shared);
+  }
 
   collect_signals(shared);
   ::signal(SIGPIPE, SIG_IGN);
@@ -92,34 +110,49 @@ int run(int argc, char** argv) {
     hosts.push_back(std::make_unique<libkernel::DeviceHost>(memory, windows[number], std::move(device),
                                                             [&interrupts, number] { interrupts.raise(LIB_INTERRUPT_DEVICE(number)); }));
   };
-  const auto add_folder = [&](const std::string& path, const std::string& tag, bool read_only) -> Result<void> {
+  const auto add_folder = [&](const std::string& path, const std::string& tag, bool read_only, fs::Squash owner) -> Result<void> {
     devices::FolderOptions folder;
     folder.path = path;
     folder.tag = tag;
     folder.read_only = read_only;
-    folder.squash_to_root = true;
+    folder.squash = owner;
+    folder.direct_io = false;  // the guests' own memory is the host's, out of the library kernel's reach
     if (read_only) folder.cache = fs::CachePolicy::always;
     auto device = devices::Folder::open(folder);
     if (!device) return device.error();
     add(std::move(*device));
     return {};
   };
-  Result<void> added = add_folder("/", "root", true);
+  const auto add_disk = [&](Fd fd) -> Result<void> {
+    using Mode = devices::ImageOptions::Mode;
+    devices::ImageOptions how;
+    how.mode = options->disk == Options::Disk::persistent ? Mode::persistent : options->disk == Options::Disk::read_only ? Mode::read_only : Mode::overlay;
+    how.overlay_folder = "/tmp";  // the jail's: a private one, as large as --disk says
+    auto store = devices::open_image(std::move(fd), "--disk-image", how);
+    if (!store) return store.error();
+    add(std::make_unique<devices::Block>(std::move(*store)));
+    return {};
+  };
+  Result<void> added = disk.valid() ? add_disk(std::move(disk)) : add_folder("/", "root", true, {});
   for (size_t i = 0; added && i < options->volumes.size(); ++i)
-    added = add_folder(options->volumes[i].path, "volume" + std::to_string(i), options->volumes[i].read_only);
+    if (!options->volumes[i].is_file)
+      // What the caller may write there, the command may, whoever it is inside.
+      added = add_folder(options->volumes[i].path, "volume" + std::to_string(i), options->volumes[i].read_only, {options->uid, options->gid, true});
   if (!added) {
     ::kill(kernel, SIGKILL);
     return fail(added.error());
   }
   add(std::make_unique<devices::Rng>());
+  if (frames.valid()) add(make_card(std::move(frames)));
   std::optional<Tracer> tracer;
-  if (options->trace_fd >= 0) tracer.emplace(options->trace_fd, options->trace_json);
+  if (trace.valid()) tracer.emplace(trace.get(), options->trace_json);
   libkernel::shared_word(shared.devices_ready) = 1;
   libkernel::futex_wake(shared.devices_ready);
 
   int status = 0;
   while (::waitpid(kernel, &status, 0) < 0 && errno == EINTR) {
   }
+  for (const auto& host : hosts) host->settle();  // the last of the frames
   tracer.reset();
   if (shared.ended == 0) {
     if (shared.failed == 0)

@@ -3,7 +3,9 @@
 
 #include <sandstone/result.h>
 
+#include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "runtime/runtime.h"
@@ -12,6 +14,8 @@ namespace sandstone::kernel {
 
 struct Options {
   int image_fd = -1;             // the library kernel's image
+  int frames_fd = -1;            // of the network card, if there is one
+  std::vector<std::pair<uint16_t, uint16_t>> loopback_ports;  // first and last: these of 127.0.0.1 lead to the host's
   uint64_t memory = 1ULL << 30;  // of the library kernel, taken from the host as it is used
   runtime::Mode mode = runtime::Mode::trap;
   int trace_fd = -1;             // every call goes there
@@ -20,12 +24,15 @@ struct Options {
   bool terminal = false;         // descriptor 0 is a terminal, and the guest gets one
   bool allow_writable_code = true;
   std::string hostname = "sandstone";
-  std::string folder = "/";      // the working folder
+  std::string folder;            // the working folder; empty: the jail's
   bool read_only = false;        // the root
+  int disk_fd = -1;              // an ext4 image whose file system is the root, instead of the jail's view
+  enum class Disk : uint8_t { fresh, read_only, persistent } disk = Disk::fresh;
   uint32_t uid = 0, gid = 0;     // of the command, inside
   struct Volume {
     std::string path;  // of the jail's view, and of the guest's
     bool read_only;
+    bool is_file = false;  // served with the view that it is in
   };
   std::vector<Volume> volumes;   // what the guest writes there goes to the jail's own files
   struct Tmpfs {

@@ -1,6 +1,7 @@
 #include "libkernel/device_host.h"
 
 #include <bit>
+#include <chrono>
 
 #include "libkernel/futex.h"
 #include "libkernel/quiet_thread.h"
@@ -34,6 +35,13 @@ DeviceHost::~DeviceHost() {
   stop_ = true;
   wake();
   thread_.join();
+}
+
+void DeviceHost::settle() {
+  constexpr int most = 200;  // milliseconds
+  idle_ = false;
+  wake();
+  for (int passed = 0; !idle_ && passed < most; ++passed) std::this_thread::sleep_for(std::chrono::milliseconds(1));
 }
 
 void DeviceHost::wake() {
@@ -82,6 +90,7 @@ void DeviceHost::run() {
     }
     if (tries > 0) continue;
     shared_word(window_.sleeping) = 1;
+    idle_ = true;
     if (shared_word(window_.request) == seen) futex_wait(window_.request, seen);
     shared_word(window_.sleeping) = 0;
   }

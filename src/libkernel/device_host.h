@@ -26,6 +26,9 @@ class DeviceHost {
   DeviceHost& operator=(const DeviceHost&) = delete;
   ~DeviceHost();
 
+  // Waits until what the kernel has asked for by now is done, for a moment at most: it could ask for more without end.
+  void settle();
+
   [[nodiscard]] devices::Device& device() { return *device_; }
 
  private:
@@ -40,6 +43,7 @@ class DeviceHost {
   devices::MmioTransport transport_;
   uint32_t answered_ = 0;
   std::atomic<bool> stop_{false};
+  std::atomic<bool> idle_{false};
   std::thread thread_;
 };
 

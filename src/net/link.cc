@@ -45,12 +45,12 @@ ifinfomsg link_message(int index, unsigned flags) {
   return message;
 }
 
-int set_up(int netlink, int index) {
+int set_up(Netlink& netlink, int index) {
   const ifinfomsg body = link_message(index, IFF_UP);
   return NetlinkMessage(RTM_NEWLINK, 0, &body, sizeof body).exchange(netlink);
 }
 
-int create_veth(int netlink) {
+int create_veth(Netlink& netlink) {
   const ifinfomsg body = link_message(kLinkIndex, 0);
   NetlinkMessage message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &body, sizeof body);
   message.text(IFLA_IFNAME, kInterface);
@@ -77,7 +77,7 @@ int create_veth(int netlink) {
 }
 
 // No link-local address by itself and no router solicitation: nothing speaks IPv6 on the link but fd00::/64.
-int set_no_autoconfiguration(int netlink, int index) {
+int set_no_autoconfiguration(Netlink& netlink, int index) {
   const ifinfomsg body = link_message(index, 0);
   NetlinkMessage message(RTM_SETLINK, 0, &body, sizeof body);
   const size_t families = message.begin(IFLA_AF_SPEC);
@@ -86,7 +86,8 @@ int set_no_autoconfiguration(int netlink, int index) {
   message.attribute(IFLA_INET6_ADDR_GEN_MODE, &none, sizeof none);
   message.end(family);
   message.end(families);
-  return message.exchange(netlink);
+  const int status = message.exchange(netlink);
+  return status == -EAFNOSUPPORT ? 0 : status;  // a kernel without IPv6
 }
 
 // Otherwise frames carry half a checksum for hardware that is not there, and come as bundles larger than the
@@ -127,7 +128,7 @@ int open_peer(int* frames) {
   return 0;
 }
 
-int add_address(int netlink, int index, int family, const uint8_t* address, size_t size, unsigned prefix) {
+int add_address(Netlink& netlink, int index, int family, const uint8_t* address, size_t size, unsigned prefix) {
   ifaddrmsg body{};
   body.ifa_family = static_cast<uint8_t>(family);
   body.ifa_prefixlen = static_cast<uint8_t>(prefix);
@@ -140,7 +141,7 @@ int add_address(int netlink, int index, int family, const uint8_t* address, size
   return message.exchange(netlink);
 }
 
-int add_route(int netlink, int family, const uint8_t* destination, unsigned prefix, const uint8_t* gateway,
+int add_route(Netlink& netlink, int index, int family, const uint8_t* destination, unsigned prefix, const uint8_t* gateway,
               size_t size, uint32_t table, const uint8_t* source) {
   rtmsg body{};
   body.rtm_family = static_cast<uint8_t>(family);
@@ -153,7 +154,7 @@ int add_route(int netlink, int family, const uint8_t* destination, unsigned pref
   if (destination != nullptr) message.attribute(RTA_DST, destination, size);
   if (source != nullptr) message.attribute(RTA_PREFSRC, source, size);
   message.attribute(RTA_GATEWAY, gateway, size);
-  message.u32(RTA_OIF, kLinkIndex);
+  message.u32(RTA_OIF, static_cast<uint32_t>(index));
   return message.exchange(netlink);
 }
 
@@ -168,7 +169,7 @@ constexpr uint32_t kLoopbackPriority = 10;
 constexpr uint32_t kLocalPriority = 20;
 constexpr uint8_t kLoopback4[4] = {127, 0, 0, 1};
 
-int add_loopback_rule(int netlink, const PortRange& range) {
+int add_loopback_rule(Netlink& netlink, const PortRange& range) {
   fib_rule_hdr body{};
   body.family = AF_INET;
   body.dst_len = 32;
@@ -182,7 +183,7 @@ int add_loopback_rule(int netlink, const PortRange& range) {
   return message.exchange(netlink);
 }
 
-int change_local_rule(int netlink, uint16_t type, uint32_t priority) {
+int change_local_rule(Netlink& netlink, uint16_t type, uint32_t priority) {
   fib_rule_hdr body{};
   body.family = AF_INET;
   body.table = RT_TABLE_LOCAL;
@@ -193,8 +194,8 @@ int change_local_rule(int netlink, uint16_t type, uint32_t priority) {
 }
 
 // Lets eth0 carry 127.0.0.1 as an address: otherwise the reply is dropped as a martian.
-int allow_loopback_addresses(int netlink) {
-  const ifinfomsg body = link_message(kLinkIndex, 0);
+int allow_loopback_addresses(Netlink& netlink, int index) {
+  const ifinfomsg body = link_message(index, 0);
   NetlinkMessage message(RTM_SETLINK, 0, &body, sizeof body);
   const size_t families = message.begin(IFLA_AF_SPEC);
   const size_t family = message.begin(AF_INET);
@@ -206,9 +207,9 @@ int allow_loopback_addresses(int netlink) {
   return message.exchange(netlink);
 }
 
-int lead_loopback_ports(int netlink, const LinkPlan& plan) {
-  if (int status = allow_loopback_addresses(netlink)) return status;
-  if (int status = add_route(netlink, AF_INET, kLoopback4, 32, kGateway4, 4, kLoopbackTable, kGuest4))
+int lead_loopback_ports(Netlink& netlink, int index, const LinkPlan& plan) {
+  if (int status = allow_loopback_addresses(netlink, index)) return status;
+  if (int status = add_route(netlink, index, AF_INET, kLoopback4, 32, kGateway4, 4, kLoopbackTable, kGuest4))
     return status;
   for (size_t i = 0; i < plan.loopback_ranges; ++i)
     if (int status = add_loopback_rule(netlink, plan.loopback[i])) return status;
@@ -226,65 +227,72 @@ struct Step {
   }
 };
 
-int configure(int netlink, const LinkPlan& plan, LinkResult* result) {
+int create(Netlink& netlink, LinkResult* result) {
   const Step step{result};
   int status = set_up(netlink, kLoopbackIndex);
   if (step.failed("set lo up", status)) return status;
   status = create_veth(netlink);
   if (step.failed("create the veth pair eth0", status)) return status;
-  for (const int index : {kLinkIndex, kPeerIndex}) {
-    status = set_no_autoconfiguration(netlink, index);
-    if (status == -EAFNOSUPPORT) status = 0;  // a host without IPv6
-    if (step.failed("turn off IPv6 autoconfiguration", status)) return status;
-  }
+  status = set_no_autoconfiguration(netlink, kPeerIndex);
+  if (step.failed("turn off IPv6 autoconfiguration", status)) return status;
   status = turn_off_offloads();
   if (step.failed("turn off eth0's offloads", status)) return status;
-  // In this order: a packet socket that is bound to an interface that is down loses its first frame.
+  // Before eth0 is up: a packet socket that is bound to an interface that is down loses its first frame.
   status = set_up(netlink, kPeerIndex);
   if (step.failed("set eth0's other end up", status)) return status;
   status = open_peer(&result->frames);
-  if (step.failed("open a packet socket", status)) return status;
-  status = set_up(netlink, kLinkIndex);
-  if (step.failed("set eth0 up", status)) return status;
-  status = add_address(netlink, kLinkIndex, AF_INET, kGuest4, sizeof kGuest4, kPrefix4);
-  if (step.failed("give eth0 its IPv4 address", status)) return status;
-  status = add_route(netlink, AF_INET, nullptr, 0, kGateway4, sizeof kGateway4, RT_TABLE_MAIN, nullptr);
-  if (step.failed("add the IPv4 default route", status)) return status;
-  status = add_address(netlink, kLinkIndex, AF_INET6, kGuest6, sizeof kGuest6, kPrefix6);
-  const bool without_ipv6 = status == -EAFNOSUPPORT || status == -EOPNOTSUPP || status == -EACCES;
-  if (!without_ipv6) {
-    if (step.failed("give eth0 its IPv6 address", status)) return status;
-    status = add_route(netlink, AF_INET6, nullptr, 0, kGateway6, sizeof kGateway6, RT_TABLE_MAIN, nullptr);
-    if (step.failed("add the IPv6 default route", status)) return status;
-    // The stack answers neighbour solicitations for the gateway only.
-    status = add_route(netlink, AF_INET6, kDns6, 128, kGateway6, sizeof kGateway6, RT_TABLE_MAIN, nullptr);
-    if (step.failed("add the route to the DNS server", status)) return status;
-  }
-  if (plan.loopback_ranges == 0) return 0;
-  status = lead_loopback_ports(netlink, plan);
-  step.failed("lead 127.0.0.1 ports to the host", status);
+  step.failed("open a packet socket", status);
   return status;
 }
 
 }  // namespace
 
+int configure_link(Netlink& netlink, int index, const LinkPlan& plan, LinkResult* result) {
+  const Step step{result};
+  int status = set_no_autoconfiguration(netlink, index);
+  if (step.failed("turn off IPv6 autoconfiguration", status)) return status;
+  status = set_up(netlink, index);
+  if (step.failed("set eth0 up", status)) return status;
+  status = add_address(netlink, index, AF_INET, kGuest4, sizeof kGuest4, kPrefix4);
+  if (step.failed("give eth0 its IPv4 address", status)) return status;
+  status = add_route(netlink, index, AF_INET, nullptr, 0, kGateway4, sizeof kGateway4, RT_TABLE_MAIN, nullptr);
+  if (step.failed("add the IPv4 default route", status)) return status;
+  status = add_address(netlink, index, AF_INET6, kGuest6, sizeof kGuest6, kPrefix6);
+  const bool without_ipv6 = status == -EAFNOSUPPORT || status == -EOPNOTSUPP || status == -EACCES;
+  if (!without_ipv6) {
+    if (step.failed("give eth0 its IPv6 address", status)) return status;
+    status = add_route(netlink, index, AF_INET6, nullptr, 0, kGateway6, sizeof kGateway6, RT_TABLE_MAIN, nullptr);
+    if (step.failed("add the IPv6 default route", status)) return status;
+    // The stack answers neighbour solicitations for the gateway only.
+    status = add_route(netlink, index, AF_INET6, kDns6, 128, kGateway6, sizeof kGateway6, RT_TABLE_MAIN, nullptr);
+    if (step.failed("add the route to the DNS server", status)) return status;
+  }
+  if (plan.loopback_ranges == 0) return 0;
+  status = lead_loopback_ports(netlink, index, plan);
+  step.failed("lead 127.0.0.1 ports to the host", status);
+  return status;
+}
+
 int bring_up_loopback() {
-  const int netlink = open_netlink();
-  if (netlink < 0) return netlink;
+  const int socket = open_netlink();
+  if (socket < 0) return socket;
+  HostNetlink netlink(socket);
   const int status = set_up(netlink, kLoopbackIndex);
-  ::close(netlink);
+  ::close(socket);
   return status;
 }
 
 int make_link(const LinkPlan& plan, LinkResult* result) {
   *result = LinkResult{};
-  const int netlink = open_netlink();
-  if (netlink < 0) {
+  const int socket = open_netlink();
+  if (socket < 0) {
     result->step = "open a route netlink socket";
-    return netlink;
+    return socket;
   }
-  const int status = configure(netlink, plan, result);
-  ::close(netlink);
+  HostNetlink netlink(socket);
+  int status = create(netlink, result);
+  if (status == 0) status = configure_link(netlink, kLinkIndex, plan, result);
+  ::close(socket);
   if (status != 0 && result->frames >= 0) {
     ::close(result->frames);
     result->frames = -1;

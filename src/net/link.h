@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "net/netlink.h"
+
 namespace sandstone::net {
 
 // Ports of the host's loopback that the policy opens by number. Inside, 127.0.0.1 with one of them leads to
@@ -35,5 +37,8 @@ int bring_up_loopback();
 // before pivot_root and before capabilities are dropped. The frames descriptor goes to UserNetwork::attach in
 // the supervisor.
 int make_link(const LinkPlan& plan, LinkResult* result);
+
+// The second half of that, of any kernel's: addresses and routes for the interface with that index, and the plan's ports.
+int configure_link(Netlink& netlink, int index, const LinkPlan& plan, LinkResult* result);
 
 }  // namespace sandstone::net

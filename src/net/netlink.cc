@@ -7,6 +7,16 @@
 
 namespace sandstone::net {
 
+int64_t HostNetlink::send(const void* data, size_t size) {
+  const ssize_t sent = ::send(socket_, data, size, 0);  // a netlink socket without a peer talks to the kernel
+  return sent < 0 ? -errno : sent;
+}
+
+int64_t HostNetlink::receive(void* data, size_t size) {
+  const ssize_t got = ::recv(socket_, data, size, 0);
+  return got < 0 ? -errno : got;
+}
+
 NetlinkMessage::NetlinkMessage(uint16_t type, uint16_t flags, const void* body, size_t size) {
   nlmsghdr header{};
   header.nlmsg_type = type;
@@ -50,17 +60,16 @@ void NetlinkMessage::end(size_t position) {
   std::memcpy(buffer_ + position, &length, sizeof length);
 }
 
-int NetlinkMessage::exchange(int socket, rtmsg* route) {
+int NetlinkMessage::exchange(Netlink& socket, rtmsg* route) {
   if (overflow_) return -EMSGSIZE;
   const auto length = static_cast<uint32_t>(used_);
   std::memcpy(buffer_, &length, sizeof length);  // nlmsg_len is the header's first field
-  if (::send(socket, buffer_, used_, 0) < 0)
-    return -errno;  // a netlink socket without a peer talks to the kernel
+  if (const int64_t sent = socket.send(buffer_, used_); sent < 0) return static_cast<int>(sent);
   alignas(NLMSG_ALIGNTO) uint8_t reply[8192];
   for (;;) {
-    const ssize_t got = ::recv(socket, reply, sizeof reply, 0);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return -errno;
+    const int64_t got = socket.receive(reply, sizeof reply);
+    if (got == -EINTR) continue;
+    if (got < 0) return static_cast<int>(got);
     nlmsghdr header;
     nlmsgerr status;
     if (static_cast<size_t>(got) < sizeof header) return -EPROTO;

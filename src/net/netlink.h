@@ -9,6 +9,27 @@
 
 namespace sandstone::net {
 
+// A route netlink socket, of the kernel that this process runs on or of another. Both give a size or -errno.
+class Netlink {
+ public:
+  virtual int64_t send(const void* data, size_t size) = 0;
+  virtual int64_t receive(void* data, size_t size) = 0;
+
+ protected:
+  ~Netlink() = default;
+};
+
+// The host's, by a descriptor that stays the caller's.
+class HostNetlink final : public Netlink {
+ public:
+  explicit HostNetlink(int socket) : socket_(socket) {}
+  int64_t send(const void* data, size_t size) override;
+  int64_t receive(void* data, size_t size) override;
+
+ private:
+  int socket_;
+};
+
 // One request, built front to back. Too small a buffer makes the message invalid, which exchange() refuses to
 // send.
 class NetlinkMessage {
@@ -27,7 +48,7 @@ class NetlinkMessage {
 
   // Sends the request and waits for the kernel's acknowledgement: 0 or -errno. With `route`, the header of
   // the route that a RTM_GETROUTE found is kept.
-  int exchange(int socket, rtmsg* route = nullptr);
+  int exchange(Netlink& socket, rtmsg* route = nullptr);
 
  private:
   [[nodiscard]] size_t room() const { return sizeof buffer_ - used_; }

@@ -209,6 +209,15 @@ constexpr Setting kSettings[] = {
        return {};
      },
      {"syscall-mode", 0, 1, "MODE", "tier kernel: auto, unotify, trap or rewrite (default auto)", Group::walls}},
+    {"audit",
+     "audit",
+     toggle,
+     false,
+     [](Draft& d, Text t, Text) -> Result<void> {
+       d.spec.audit = is_true(t);
+       return {};
+     },
+     {"audit", 0, 0, "", "tier kernel: answer and trace system calls where the workload cannot reach, at some 10 us each", Group::walls}},
     {"trace",
      "trace",
      text,
@@ -335,6 +344,25 @@ constexpr Setting kSettings[] = {
      false,
      [](Draft& d, Text t, Text) { return set_host_path(d, t, d.spec.rootfs); },
      {"rootfs", 0, 1, "DIR", "run in the system below DIR, which stays as it is", Group::view}},
+    {"disk_image",
+     "disk_image",
+     text,
+     false,
+     [](Draft& d, Text t, Text) -> Result<void> {
+       d.spec.disk_read_only = t.ends_with(":ro");
+       if (d.spec.disk_read_only) t.remove_suffix(3);
+       return set_host_path(d, t, d.spec.disk_image);
+     },
+     {"disk-image", 0, 1, "FILE[:ro]", "tier kernel: run in the system on an ext4 disk image, which stays as it is", Group::view}},
+    {"persist",
+     "persist",
+     toggle,
+     false,
+     [](Draft& d, Text t, Text) -> Result<void> {
+       d.spec.persist = is_true(t);
+       return {};
+     },
+     {"persist", 0, 0, "", "with --disk-image: keep in it what the run changed", Group::view}},
     {"save",
      "save",
      text,

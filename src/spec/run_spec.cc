@@ -78,6 +78,19 @@ Result<void> check_disk(const RunSpec& spec) {
   return {};
 }
 
+Result<void> check_disk_image(const RunSpec& spec) {
+  if (spec.disk_image.empty()) {
+    if (spec.persist) return Error{"--persist", "there is no disk image", "add --disk-image FILE"};
+    return {};
+  }
+  if (spec.tier != Tier::kernel) return Error{"--disk-image", fmt::format("the tier {} has no disks", to_string(spec.tier)), "add --tier kernel"};
+  if (spec.disk_image[0] != '/') return Error{"--disk-image", fmt::format("'{}' is not absolute", spec.disk_image), {}};
+  if (has_nul(spec.disk_image)) return Error{"--disk-image", "a path holds a NUL byte", {}};
+  if (!spec.rootfs.empty()) return Error{"--disk-image", "cannot go with --rootfs: each is a root", "drop one of them"};
+  if (spec.persist && spec.disk_read_only) return Error{"--persist", "cannot go with an image that is read-only", "drop :ro"};
+  return {};
+}
+
 }  // namespace
 
 Result<void> RunSpec::check() const {
@@ -108,9 +121,15 @@ Result<void> RunSpec::check() const {
     return Error{"-p", "has no meaning without a user network", "add --network user"};
   if (tier != Tier::kernel && syscall_mode != SyscallMode::automatic)
     return Error{"--syscall-mode", fmt::format("the tier {} leaves the system calls to the host", to_string(tier)), "add --tier kernel"};
+  if (tier == Tier::kernel && network == Network::host)
+    return Error{"--network", "the tier kernel has a network of its own, never the host's", "--network user, or --tier full"};
+  if (tier != Tier::kernel && audit) return Error{"--audit", fmt::format("the tier {} does not see the system calls", to_string(tier)), "add --tier kernel"};
+  if (audit && chosen_syscall_mode() != SyscallMode::unotify)
+    return Error{"--audit", fmt::format("a workload could forge what the mode {} sees", to_string(syscall_mode)), "leave --syscall-mode out, or say unotify"};
   if (tier != Tier::kernel && !trace.empty())
     return Error{"--trace", fmt::format("the tier {} does not see the system calls", to_string(tier)), "add --tier kernel"};
   if (trace.empty() && trace_json) return Error{"--trace-format", "there is no trace", "add --trace FILE"};
+  if (auto result = check_disk_image(*this); !result) return result;
   if (tier != Tier::kernel && !writable_code) return Error{"--wx", fmt::format("the tier {} cannot refuse it", to_string(tier)), "add --tier kernel"};
   if (tier == Tier::none && !walls) {
     const char* flag = !rootfs.empty() ? "--rootfs" : !mounts.empty() ? "-v" : read_only_root ? "--read-only" : hostname ? "--hostname"

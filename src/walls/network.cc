@@ -87,7 +87,8 @@ class NetWall final : public Wall {
 
   Result<void> build(Setup& setup) override {
     helper_ = std::make_unique_for_overwrite<Helper>();  // its stack need not be zeroed
-    helper_->wants_frames = setup.spec.network == Network::user;
+    // The tier kernel's interface is the library kernel's, so that nothing but a loopback is left out here.
+    helper_->wants_frames = setup.spec.network == Network::user && setup.spec.tier != Tier::kernel;
     if (helper_->wants_frames) helper_->plan = net::link_plan(setup.spec);
     cpu_set_t allowed;
     CPU_ZERO(&allowed);

@@ -21,7 +21,8 @@ bool HostRoutes::own(const Address& address) const {
   NetlinkMessage message(RTM_GETROUTE, 0, &body, sizeof body);
   message.attribute(RTA_DST, address.bytes.data(), address.bits() / 8);
   rtmsg route{};
-  const int status = message.exchange(netlink_.get(), &route);
+  HostNetlink netlink(netlink_.get());
+  const int status = message.exchange(netlink, &route);
   if (status == -ENETUNREACH || status == -EHOSTUNREACH)
     return false;  // not the host's, and not to be reached either
   return status != 0 || route.rtm_type != RTN_UNICAST;
