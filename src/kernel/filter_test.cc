@@ -29,6 +29,9 @@ uint32_t judge(const Filter& filter, const seccomp_data& call) {
       case BPF_LD | BPF_W | BPF_ABS:
         std::memcpy(&word, reinterpret_cast<const char*>(&call) + step.k, sizeof word);
         continue;
+      case BPF_JMP | BPF_JA:
+        at += step.k;
+        continue;
       case BPF_RET | BPF_K:
         return step.k;
       case BPF_JMP | BPF_JEQ | BPF_K:
@@ -54,6 +57,27 @@ uint32_t domain(long number, uint64_t first = 0, uint64_t second = 0, uint32_t m
   return judge(domain_filter(), {static_cast<int>(number), machine, 0, {first, second, 0, 0, 0, 0}});
 }
 
+constexpr long kWaysOut[] = {  // what opens, makes or changes files, or gets descriptors from elsewhere
+    SYS_open, SYS_openat, SYS_openat2, SYS_creat, SYS_open_by_handle_at, SYS_name_to_handle_at,
+    SYS_memfd_create, SYS_dup, SYS_dup2, SYS_dup3, SYS_fcntl, SYS_pidfd_open, SYS_pidfd_getfd, SYS_unlink,
+    SYS_rename, SYS_mkdir, SYS_mknod, SYS_chmod, SYS_chown, SYS_truncate, SYS_chdir, SYS_fchdir, SYS_stat,
+    SYS_getdents64,
+    // the network, and messages
+    SYS_socket, SYS_socketpair, SYS_connect, SYS_bind, SYS_listen, SYS_accept, SYS_accept4, SYS_sendto,
+    SYS_sendmsg, SYS_recvmsg, SYS_shmget, SYS_msgget, SYS_semget, SYS_mq_open,
+    // other processes
+    SYS_execve, SYS_execveat, SYS_ptrace, SYS_process_vm_readv, SYS_process_vm_writev, SYS_process_madvise,
+    SYS_kill, SYS_tkill, SYS_rt_sigqueueinfo, SYS_pidfd_send_signal, SYS_kcmp, SYS_prlimit64, SYS_setpriority,
+    SYS_clone3, SYS_fork, SYS_vfork,
+    // mounts and namespaces
+    SYS_mount, SYS_umount2, SYS_fsopen, SYS_open_tree, SYS_move_mount, SYS_mount_setattr, SYS_pivot_root,
+    SYS_chroot, SYS_setns, SYS_unshare,
+    // identity, and the kernel's own
+    SYS_setuid, SYS_setgid, SYS_setgroups, SYS_capset, SYS_prctl, SYS_bpf, SYS_perf_event_open,
+    SYS_userfaultfd, SYS_io_uring_setup, SYS_keyctl, SYS_add_key, SYS_init_module, SYS_finit_module,
+    SYS_kexec_load, SYS_reboot, SYS_syslog, SYS_swapon, SYS_sethostname, SYS_settimeofday, SYS_clock_settime,
+    SYS_modify_ldt, SYS_iopl, SYS_ioperm, SYS_personality};
+
 TEST(DomainFilter, LeavesAFewDozenCalls) {
   EXPECT_LE(domain_calls().size(), 45U);
   EXPECT_GE(domain_calls().size(), 30U);
@@ -61,27 +85,7 @@ TEST(DomainFilter, LeavesAFewDozenCalls) {
 
 TEST(DomainFilter, NoneOfThemGetsOutOrAtAnybody) {
   const auto calls = domain_calls();
-  for (const long number :
-       {// what opens, makes or changes files, or gets descriptors from elsewhere
-        SYS_open, SYS_openat, SYS_openat2, SYS_creat, SYS_open_by_handle_at, SYS_name_to_handle_at,
-        SYS_memfd_create, SYS_dup, SYS_dup2, SYS_dup3, SYS_fcntl, SYS_pidfd_open, SYS_pidfd_getfd, SYS_unlink,
-        SYS_rename, SYS_mkdir, SYS_mknod, SYS_chmod, SYS_chown, SYS_truncate, SYS_chdir, SYS_fchdir, SYS_stat,
-        SYS_getdents64,
-        // the network, and messages
-        SYS_socket, SYS_socketpair, SYS_connect, SYS_bind, SYS_listen, SYS_accept, SYS_accept4, SYS_sendto,
-        SYS_sendmsg, SYS_recvmsg, SYS_shmget, SYS_msgget, SYS_semget, SYS_mq_open,
-        // other processes
-        SYS_execve, SYS_execveat, SYS_ptrace, SYS_process_vm_readv, SYS_process_vm_writev,
-        SYS_process_madvise, SYS_kill, SYS_tkill, SYS_rt_sigqueueinfo, SYS_pidfd_send_signal, SYS_kcmp,
-        SYS_prlimit64, SYS_setpriority, SYS_clone3, SYS_fork, SYS_vfork,
-        // mounts and namespaces
-        SYS_mount, SYS_umount2, SYS_fsopen, SYS_open_tree, SYS_move_mount, SYS_mount_setattr, SYS_pivot_root,
-        SYS_chroot, SYS_setns, SYS_unshare,
-        // identity, and the kernel's own
-        SYS_setuid, SYS_setgid, SYS_setgroups, SYS_capset, SYS_prctl, SYS_bpf, SYS_perf_event_open,
-        SYS_userfaultfd, SYS_io_uring_setup, SYS_keyctl, SYS_add_key, SYS_init_module, SYS_finit_module,
-        SYS_kexec_load, SYS_reboot, SYS_syslog, SYS_swapon, SYS_sethostname, SYS_settimeofday,
-        SYS_clock_settime, SYS_modify_ldt, SYS_iopl, SYS_ioperm, SYS_personality}) {
+  for (const long number : kWaysOut) {
     EXPECT_EQ(std::ranges::count(calls, static_cast<uint32_t>(number)), 0) << number;
     EXPECT_EQ(domain(number), kEnosys) << number;
   }
@@ -121,6 +125,58 @@ TEST(DomainFilter, TerminalsAreMeasuredAndNotDriven) {
     EXPECT_EQ(domain(SYS_ioctl, 0, request), kEperm) << std::hex << request;
   EXPECT_EQ(domain(SYS_ioctl, 0, TIOCSTI | 1UL << 32), kEperm);
   EXPECT_EQ(domain(SYS_ioctl, 0, TIOCGWINSZ), SECCOMP_RET_ALLOW);
+}
+
+// Mode unotify: what the library kernel's process is left with, which there is no part of the guests' domain.
+TEST(ServingFilter, AddsTheGuestsMemoryAndNotifications) {
+  const auto serving = [](long number, uint64_t second = 0) {
+    return judge(serving_filter(), {static_cast<int>(number), AUDIT_ARCH_X86_64, 0, {0, second, 0, 0, 0, 0}});
+  };
+  for (const long number : kWaysOut) {
+    const bool memory = number == SYS_process_vm_readv || number == SYS_process_vm_writev;
+    EXPECT_EQ(serving(number), memory ? SECCOMP_RET_ALLOW : kEnosys) << number;
+  }
+  EXPECT_EQ(serving(SYS_ioctl, SECCOMP_IOCTL_NOTIF_RECV), SECCOMP_RET_ALLOW);
+  EXPECT_EQ(serving(SYS_ioctl, SECCOMP_IOCTL_NOTIF_SEND), SECCOMP_RET_ALLOW);
+  for (const uint64_t request : {uint64_t{SECCOMP_IOCTL_NOTIF_ADDFD}, uint64_t{TIOCSTI}, uint64_t{TIOCLINUX}})
+    EXPECT_EQ(serving(SYS_ioctl, request), kEperm);
+}
+
+constexpr uint64_t kNotifyEnd = LIB_RUNTIME + 0x1234;
+
+uint32_t notifying(long number, uint64_t from, uint64_t first = 0, uint32_t machine = AUDIT_ARCH_X86_64) {
+  static const Filter filter = notifying_filter(kNotifyEnd);
+  return judge(filter, {static_cast<int>(number), machine, from, {first, 0, 0, 0, 0, 0}});
+}
+
+TEST(NotifyingFilter, AGuestsOwnCodeMakesNoCallOfTheHosts) {
+  for (long number = 0; number < 1024; ++number) {
+    const uint32_t answer = notifying(number, 0x400000);
+    EXPECT_TRUE(answer == SECCOMP_RET_USER_NOTIF || answer == SECCOMP_RET_TRAP) << number;
+  }
+  EXPECT_EQ(notifying(SYS_openat, 0x400000), SECCOMP_RET_USER_NOTIF);
+  for (const uint32_t number : {0x40000000U, 0x40000000U | SYS_openat, 0xffffffffU})
+    EXPECT_EQ(notifying(number, 0x400000), SECCOMP_RET_TRAP);
+  EXPECT_EQ(notifying(SYS_getpid, 0x400000, 0, AUDIT_ARCH_I386), SECCOMP_RET_KILL_PROCESS);
+}
+
+TEST(NotifyingFilter, TheRunTimesTextHasLessThanTheDomain) {
+  constexpr uint64_t kText = LIB_RUNTIME + 0x5678;
+  size_t allowed = 0;
+  for (long number = 0; number < 1024; ++number) {
+    const uint32_t answer = notifying(number, kText);
+    if (answer == SECCOMP_RET_ALLOW) ++allowed;
+    EXPECT_TRUE(answer == SECCOMP_RET_ALLOW || answer == kEnosys || (number == SYS_ioctl && answer == kEperm))
+        << number;
+  }
+  EXPECT_LE(allowed, 45U);
+  for (const long number : kWaysOut) EXPECT_EQ(notifying(number, kText), kEnosys) << number;
+  for (const long number :
+       {SYS_tgkill, SYS_read, SYS_write, SYS_pwrite64, SYS_ftruncate, SYS_seccomp, SYS_wait4})
+    EXPECT_EQ(notifying(number, kText), kEnosys) << number;
+  EXPECT_EQ(notifying(SYS_clone, kText, CLONE_NEWUSER | SIGCHLD), kEperm);
+  EXPECT_EQ(notifying(SYS_getpid, kText, 0, AUDIT_ARCH_I386), SECCOMP_RET_KILL_PROCESS);
+  EXPECT_EQ(notifying(SYS_openat, kNotifyEnd), SECCOMP_RET_USER_NOTIF);
 }
 
 TEST(GuestFilter, CallsFromOutsideOurTextTrap) {

@@ -4,7 +4,12 @@ namespace sandstone::probe {
 namespace {
 
 constexpr Column kColumns[] = {
-    Tier::none, Tier::ns, Tier::landlock, Tier::full, {Tier::kernel, SyscallMode::rewrite},
+    Tier::none,
+    Tier::ns,
+    Tier::landlock,
+    Tier::full,
+    {Tier::kernel, SyscallMode::rewrite},
+    {Tier::kernel, SyscallMode::unotify},
 };
 
 }  // namespace

@@ -24,7 +24,7 @@ class Printer {
       used += is_narrow(tier) ? width(tier) : 0;
     }
     const size_t left = options.columns - std::min(options.columns, used);
-    column_ = walled == 0 ? 0 : std::max(left / walled, kResultWidth + 6);
+    column_ = walled == 0 ? 0 : std::max(left / walled, kResultWidth + 12);
   }
 
   std::string print() {
@@ -55,7 +55,7 @@ class Printer {
     text_ += '\n';
     put(fmt::format("{:<{}}", escape_for_terminal(area), kNameWidth + 2), Tone::strong);
     for (const Column& tier : report_.tiers)
-      put(fmt::format("{:<{}}", to_string(tier), width(tier)), Tone::faint);
+      put(fmt::format("{:<{}}", heading_of(tier), width(tier)), Tone::faint);
     end_line();
   }
 
@@ -125,12 +125,14 @@ class Printer {
 
   void foot() {
     text_ += '\n';
+    size_t names = 9;
+    for (const Column& tier : report_.tiers) names = std::max(names, to_string(tier).size() + 1);
     for (const Column& tier : report_.tiers) {
       const Summary s = summarise(report_, tier);
-      put(fmt::format("{:<9}", to_string(tier)), Tone::strong);
+      put(fmt::format("{:<{}}", to_string(tier), names), Tone::strong);
       text_ += fmt::format("{:>4} stopped  {:>4} allowed  {:>4} without control", s.stopped, s.allowed,
                            s.no_control);
-      if (tier.own_kernel()) text_ += fmt::format("  {:>4} of its own", s.own);
+      if (tier.own_kernel()) text_ += fmt::format("  {:>4} own", s.own);
       if (s.promised != 0) {
         text_ += fmt::format("  {:>4} promised: {} kept", s.promised, s.kept);
         if (s.untried != 0) text_ += fmt::format(", {} cannot be tried here", s.untried);
@@ -140,8 +142,8 @@ class Printer {
     }
     for (const Experiment& experiment : report_.experiments)
       if (experiment.kind == Experiment::Kind::tier && !experiment.run)
-        text_ +=
-            fmt::format("{:<9}not tried: {}\n", experiment.label(), escape_for_terminal(experiment.why_not));
+        text_ += fmt::format("{:<{}}not tried: {}\n", experiment.label(), names,
+                             escape_for_terminal(experiment.why_not));
     text_ +=
         "\nwhat stopped it   a: taking the wall a away lets it through   a & b: taking either does   a + b: "
         "each stops it alone\n"
@@ -159,9 +161,13 @@ class Printer {
   // Where there is no wall to name: on the bare host, and behind a kernel of the workload's own.
   static bool is_narrow(const Column& tier) { return tier == Tier::none || tier.own_kernel(); }
 
-  [[nodiscard]] size_t width(const Column& tier) const {
-    return is_narrow(tier) ? std::max(kBareWidth, to_string(tier).size() + 2) : column_;
+  // "/unotify": what it has in common with the column before it goes without saying.
+  static std::string heading_of(const Column& tier) {
+    const std::string name = to_string(tier);
+    return name.substr(name.find('/') == std::string::npos ? 0 : name.find('/'));
   }
+
+  [[nodiscard]] size_t width(const Column& tier) const { return is_narrow(tier) ? kBareWidth : column_; }
 
   void put(const std::string& piece, Tone tone) {
     constexpr const char* kCodes[] = {"", "\x1b[32m", "\x1b[33m", "\x1b[1;37;41m", "\x1b[2m", "\x1b[1m"};

@@ -5,7 +5,7 @@ import os
 import socket
 import threading
 
-from harness import WALLS, AttackTest, each_caller, main
+from harness import ISOLATED, JAILED, WALLS, AttackTest, each_caller, main
 
 
 class Descriptors(AttackTest):
@@ -18,7 +18,7 @@ class Descriptors(AttackTest):
             self.assertWonWith(fds, self.weak("scan-descriptors", switches=["--leak-descriptors"]))
             without = [w for w in WALLS if w != "descriptors"]
             self.assertWonWith(fds, self.sandstone("scan-descriptors", walls=without))
-            for tier in ("ns", "landlock", "full"):
+            for tier in ISOLATED:
                 self.stopped("scan-descriptors", tier=tier, pass_fds=fds)
         finally:
             for fd in fds:
@@ -30,7 +30,7 @@ class Descriptors(AttackTest):
     @each_caller
     def test_descriptor_of_a_report(self):
         """--json FD:N keeps the caller's descriptor for Sandstone alone."""
-        for tier in ("ns", "landlock", "full"):
+        for tier in ISOLATED:
             with open(self.s.file("report"), "wb") as report:
                 number = report.fileno()
                 options = ["--json", f"FD:{number}", "--events", f"FD:{number}"]
@@ -56,7 +56,7 @@ class Descriptors(AttackTest):
         """A launcher that forgets to change its directory leaves the workload in a folder of the host."""
         canary = self.s.canary("outside/canary")
         self.control("cwd", switches=["--keep-directory"], cwd=canary.parent)
-        for tier in ("ns", "landlock", "full"):
+        for tier in ISOLATED:
             self.stopped("cwd", tier=tier, cwd=canary.parent)
 
     @each_caller
@@ -66,7 +66,7 @@ class Descriptors(AttackTest):
         folder = os.open(canary.parent, os.O_RDONLY)
         try:
             self.control("stdin-folder", stdin=folder)
-            for tier in ("ns", "landlock", "full"):
+            for tier in ISOLATED:
                 # Refusing to start is right too: a folder is no input.
                 argv = self.sandstone("stdin-folder", tier=tier)
                 self.assertStopped(self.caller.run(argv, stdin=folder), (0, 125))
@@ -87,7 +87,7 @@ class Descriptors(AttackTest):
     def test_read_only_input_is_reopened_for_writing(self):
         """/proc/self/fd/0 of a file that was opened O_RDONLY opens it anew, with any mode."""
         file = self.s.canary("input")
-        for tier in ("ns", "landlock", "full"):
+        for tier in ISOLATED:
             with open(file, "rb") as stdin:
                 self.stopped("stdin-rewrite", tier=tier, stdin=stdin)
             self.assertEqual(file.read_text(), self.s.secret + "\n")
@@ -99,7 +99,7 @@ class Descriptors(AttackTest):
     def test_output_file_is_read_and_truncated(self):
         file = self.s.canary("log")
         for stream in ("stdout", "stderr"):
-            for tier in ("ns", "landlock", "full"):
+            for tier in ISOLATED:
                 number = "1" if stream == "stdout" else "2"
                 with open(file, "ab") as output:
                     self.stopped("output-reopen", number, tier=tier, **{stream: output})
@@ -128,7 +128,7 @@ class Descriptors(AttackTest):
         without = [w for w in WALLS if w != "environment"]
         argv = self.sandstone("environment", self.s.secret, walls=without)
         self.assertWon(self.caller.run(argv, env=environment))
-        for tier in ("ns", "landlock", "full"):
+        for tier in ISOLATED:
             self.stopped("environment", self.s.secret, tier=tier, env=environment)
 
 
@@ -179,7 +179,7 @@ class DescriptorPassing(AttackTest):
     def test_nothing_can_be_taken_from_other_processes(self):
         """pidfd_getfd on process 1 and everything else that is visible."""
         self.control("steal-descriptors", switches=["--init"])
-        for tier in ("ns", "landlock", "full"):
+        for tier in JAILED:
             self.stopped("steal-descriptors", tier=tier)
 
 

@@ -5,9 +5,8 @@ import os
 import random
 import socket
 
-from harness import PYTHON, WALLS, AttackTest, each_caller, landlock_abi, main
+from harness import ISOLATED, PYTHON, WALLS, AttackTest, each_caller, landlock_abi, main
 
-JAILED = ("ns", "landlock", "full")
 LIBC = ctypes.CDLL(None, use_errno=True)
 ADD_KEY, KEYCTL, SHMGET, SHMAT, SHMCTL, MQ_OPEN, MQ_UNLINK = 248, 250, 29, 30, 31, 240, 241
 
@@ -51,7 +50,7 @@ class Host(AttackTest):
             ctypes.memmove(address, self.s.secret.encode(), len(self.s.secret))
             self.control("shared-memory", str(key), switches=["--share-ipc"])
             self.ablate("shared-memory", str(key), missing=["ipc"])
-            for tier in JAILED:
+            for tier in ISOLATED:
                 self.stopped("shared-memory", str(key), tier=tier)
         finally:
             LIBC.shmctl(segment, 0, None)
@@ -65,7 +64,7 @@ class Host(AttackTest):
         self.assertGreaterEqual(queue, 0, os.strerror(ctypes.get_errno()))
         try:
             self.control("message-queue", name, switches=["--share-ipc"])
-            for tier in JAILED:
+            for tier in ISOLATED:
                 self.stopped("message-queue", name, tier=tier)
             self.ablate("message-queue", name, missing=["ipc", "landlock"])
         finally:
@@ -81,7 +80,7 @@ class Host(AttackTest):
             server.bind(b"\0" + name.encode())
             server.listen()
             self.control("abstract-socket", name, switches=["--share-net"])
-            for tier in JAILED:
+            for tier in ISOLATED:
                 self.stopped("abstract-socket", name, tier=tier)
             host = ["--network", "host"]
             self.assertWon(self.caller.run(self.sandstone("abstract-socket", name, tier="ns", options=host)))

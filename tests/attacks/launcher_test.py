@@ -5,7 +5,7 @@ import pathlib
 import shutil
 import subprocess
 
-from harness import SANDSTONE, WON, AttackTest, each_caller, wait_until, main
+from harness import ISOLATED, OWN_KERNEL, SANDSTONE, WON, AttackTest, each_caller, wait_until, main
 
 
 class Launcher(AttackTest):
@@ -34,7 +34,7 @@ class Launcher(AttackTest):
     def shipped(self, command):
         sandstone, originals = self.copy_launcher()
         environment = ["-e", "LD_PRELOAD=/b/evil_preload.so", "-e", "EVIL_ATTACK=/b/attack"]
-        for tier in ("ns", "landlock", "full"):
+        for tier in ISOLATED:
             argv = [sandstone, "run", "--tier", tier, "--ro-bind", self.s.bin, "/b", *environment, "--timeout", "10s"]
             result = self.caller.run([*argv, "--", *command])
             self.assertNotEqual(result.status, 42, str(result))
@@ -80,7 +80,7 @@ class ProcessOne(AttackTest):
     @each_caller
     def test_file(self):
         """The control is find-launcher: the weak jail's process 1 runs the launcher's own file."""
-        for tier, options in self.RUNS:
+        for tier, options in (*self.RUNS, *((tier, []) for tier in OWN_KERNEL)):
             self.stopped("write-init", tier=tier, options=options)
 
     @each_caller

@@ -4,7 +4,7 @@ import os
 import subprocess
 
 import scope
-from harness import PYTHON, AttackTest, Caller, each_caller, wait_until, main
+from harness import ISOLATED, JAILED, OWN_KERNEL, PYTHON, AttackTest, Caller, each_caller, wait_until, main
 
 WITH_KEY = """
 import ctypes, sys
@@ -15,11 +15,10 @@ sys.stdin.read()
 libc.syscall(250, 9, key, -4)  # KEYCTL_UNLINK
 """
 
-JAILED = ("ns", "landlock", "full")
 # Root inside owns the mounts of `ns` (docs/security.md); from `landlock` on it cannot change them, but it can clone
 # /proc without the masks on it until `full` takes its capabilities.
 MASKED = (("ns", []), ("landlock", []), ("full", []), ("full", ["-u", "0"]))
-READ_ONLY = (("ns", []), ("landlock", []), ("landlock", ["-u", "0"]), ("full", []), ("full", ["-u", "0"]))
+READ_ONLY = (*((tier, []) for tier in OWN_KERNEL), ("ns", []), ("landlock", []), ("landlock", ["-u", "0"]), ("full", []), ("full", ["-u", "0"]))
 
 
 class Root(AttackTest):
@@ -31,7 +30,7 @@ class Root(AttackTest):
         self.stopped_after_pivot = self.caller.run(
             self.weak("double-chroot", "/tmp/inner", canary, switches=["--keep-capabilities"]))
         self.assertStopped(self.stopped_after_pivot, message="the weak jail with pivot_root")
-        for tier in JAILED:
+        for tier in ISOLATED:
             self.stopped("double-chroot", "/tmp/inner", canary, tier=tier, options=["-u", "0"])
 
     @each_caller
@@ -40,7 +39,7 @@ class Root(AttackTest):
         canary = self.s.canary("outside/canary")
         self.control("old-root", canary, switches=["--keep-old-root"])
         self.control("old-root", canary, switches=["--stack-old-root"])
-        for tier in JAILED:
+        for tier in ISOLATED:
             for options in ([], ["-u", "0"]):
                 self.stopped("old-root", canary, tier=tier, options=options)
 
@@ -51,7 +50,7 @@ class Root(AttackTest):
         if self.caller.uid == 0:
             # Only privilege over the machine opens handles: an ordinary user has no control to show.
             self.control("open-handle", "/b/attack", canary, switches=["--share-user", "--keep-capabilities"])
-        for tier in JAILED:
+        for tier in ISOLATED:
             for options in ([], ["-u", "0"]):
                 self.stopped("open-handle", "/b/attack", canary, tier=tier, options=options)
 
@@ -83,7 +82,7 @@ class ReadOnly(AttackTest):
         deep = ["--ro-bind", outer, "/data"]
         self.assertWon(self.caller.run(self.nested(self.weak("write", "/data/inner/planted", switches=shallow))))
         self.assertStopped(self.caller.run(self.nested(self.weak("write", "/data/inner/planted", switches=deep))))
-        for tier in JAILED:
+        for tier in ISOLATED:
             argv = self.sandstone("write", "/data/inner/planted", "/data/planted", options=deep, tier=tier)
             self.assertStopped(self.caller.run(self.nested(argv)))
 
@@ -93,7 +92,7 @@ class ReadOnly(AttackTest):
         folder = self.s.folder("data")
         self.control("write", "/data/planted", switches=["--one-call-read-only", "--ro-bind", folder, "/data"])
         (folder / "planted").unlink()
-        for tier in JAILED:
+        for tier in ISOLATED:
             self.stopped("write", "/data/planted", tier=tier, options=["--ro-bind", folder, "/data"])
             self.stopped("write", "/data/planted", tier=tier, options=["-v", f"{folder}:/data:ro"])
         self.assertEqual(list(folder.iterdir()), [])

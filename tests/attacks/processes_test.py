@@ -10,10 +10,9 @@ import subprocess
 import time
 import unittest
 
-from harness import PYTHON, AttackTest, each_caller, processes_of, wait_until, main
+from harness import ISOLATED, JAILED, PYTHON, AttackTest, each_caller, processes_of, wait_until, main
 
 CORE_PATTERN = pathlib.Path("/proc/sys/kernel/core_pattern").read_text()
-JAILED = ("ns", "landlock", "full")
 
 
 class OtherProcesses(AttackTest):
@@ -47,7 +46,7 @@ canary.kill()
                                             if self.caller.uid == 0 else
                                             self.weak("kill-all", switches=["--share-pid"]))
         self.assertFalse(lives, f"the control must kill the canary\n{result}")
-        for tier in JAILED:
+        for tier in ISOLATED:
             for options in ([], ["-u", "0"]):
                 result, _, lives = self.with_canary(self.sandstone("kill-all", tier=tier, options=options))
                 self.assertTrue(lives, f"{tier}\n{result}")
@@ -70,7 +69,7 @@ time.sleep(600)
                 self.control("read-memory", str(canary.pid), address, switches=["--share-user", "--share-pid"])
                 self.control("kill", str(canary.pid), switches=["--share-user", "--share-pid"])
             self.control("kill", str(canary.pid), switches=["--share-pid"])
-            for tier in JAILED:
+            for tier in ISOLATED:
                 for name in (["read-memory", str(canary.pid), address], ["kill", str(canary.pid)]):
                     result = self.caller.run(self.sandstone(*name, tier=tier))
                     # Inside there may be a process of this number; it is not the canary.
@@ -123,7 +122,7 @@ class Survivors(AttackTest):
         weak = self.weak(switches=shared)
         weak = weak[:weak.index("--")] + ["--survivors", "--", program, name, "/alive"]
         jailed = {tier: self.sandstone(tier=tier, options=shared, command=[program, name, "/alive"])
-                  for tier in JAILED}
+                  for tier in ISOLATED}
         jailed["full with the user network"] = self.sandstone(options=[*shared, "--network", "user"],
                                                               command=[program, name, "/alive"])
         return weak, jailed
@@ -272,7 +271,7 @@ class Privileges(AttackTest):
         self.assertTrue(list(folder.iterdir()), "the control must leave a core file")
         for file in folder.iterdir():
             file.unlink()
-        for tier in JAILED:
+        for tier in ISOLATED:
             self.caller.run(keep(self.sandstone("crash", "/s", tier=tier, options=["--bind", folder, "/s"])))
             self.assertEqual(list(folder.iterdir()), [])
 

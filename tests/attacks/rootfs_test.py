@@ -5,7 +5,7 @@ import pathlib
 import shutil
 import subprocess
 
-from harness import PROGRAMS, WON, AttackTest, each_caller, wait_until, main
+from harness import ISOLATED, PROGRAMS, WON, AttackTest, each_caller, wait_until, main
 
 PLACES = [
     "proc", "sys", "dev", "tmp", "etc", "run", "home", "root", "var", "usr", "dev/pts", "dev/shm", "dev/mqueue",
@@ -115,7 +115,7 @@ class Rootfs(AttackTest):
         link.symlink_to(self.s.path)
         for owner in self.owners():
             root = self.build({place: str(outside) for place in top}, name=f"of-{owner}", owner=owner)
-            for tier in ("ns", "landlock", "full"):
+            for tier in ISOLATED:
                 self.assertHarmless(root, outside, tier=tier)
                 self.assertHarmless(root, outside, tier=tier, options=["--rootfs", link / "link" / root.name])
 
@@ -200,7 +200,7 @@ class Rootfs(AttackTest):
         decoy.update({"proc/sys/kernel/hostname": str(outside / "canary"), "proc/thread-self": "self",
                       "proc/sys/net/ipv4/ping_group_range": str(outside / "canary")})
         root = self.build(decoy, name="decoy")
-        for tier in ("ns", "landlock", "full"):
+        for tier in ISOLATED:
             self.assertHarmless(root, outside, tier=tier, arguments=["fake-proc"])
             self.assertHarmless(root, outside, tier=tier, arguments=["read", "/proc/self/comm"])
 

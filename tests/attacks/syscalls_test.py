@@ -1,7 +1,7 @@
 """Ways into the kernel that a filter may have forgotten, and user notification."""
 
 
-from harness import KILLED_BY_FILTER, WALLS, WON, AttackTest, each_caller, main
+from harness import KILLED_BY_FILTER, OWN_KERNEL, WALLS, WON, AttackTest, each_caller, main
 
 X32_UNKNOWN = 43  # the call passed every filter, and this kernel has no x32 table
 
@@ -13,6 +13,8 @@ class OtherEntries(AttackTest):
         naive = ["--filter", "naive"]
         self.assertWon(self.caller.run(self.weak("int80", "/tmp/made", switches=naive)))
         self.ablate("int80", "/tmp/made", missing=["seccomp"], statuses=(KILLED_BY_FILTER,))
+        for tier in OWN_KERNEL:
+            self.stopped("int80", "/tmp/made", statuses=(128 + 9,), tier=tier)
 
     @each_caller
     def test_x32(self):
@@ -30,6 +32,8 @@ class OtherEntries(AttackTest):
         naive = ["--filter", "naive"]
         self.control("io-uring", "/tmp/made", switches=naive)
         self.ablate("io-uring", "/tmp/made", missing=["seccomp"])
+        for tier in OWN_KERNEL:
+            self.stopped("io-uring", "/tmp/made", tier=tier)
 
     @each_caller
     def test_tracer_swaps_the_call(self):
