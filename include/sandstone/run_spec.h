@@ -100,6 +100,7 @@ struct RunSpec {
   bool disk_read_only = false;     // it cannot be written to
   bool persist = false;            // what is written to it stays; otherwise it is gone at the end of the run
   SyscallMode syscall_mode = SyscallMode::automatic;
+  bool audit = false;              // the calls are seen and answered where the workload cannot reach: chooses unotify
   std::string trace;               // a file for a line about each system call; "-": standard error; empty: none
   bool trace_json = false;         // in JSON, one object a line
   bool writable_code = true;       // memory may be writable and executable at once, as just-in-time compilers want it
@@ -132,6 +133,12 @@ struct RunSpec {
   // Refuses what no tier could run: no command, a relative mount point, impossible combinations. The Error's
   // place is the command line's flag for the field. Sees the spec alone, never the host.
   [[nodiscard]] Result<void> check() const;
+
+  // What `automatic` comes to.
+  [[nodiscard]] SyscallMode chosen_syscall_mode() const {
+    if (syscall_mode != SyscallMode::automatic) return syscall_mode;
+    return audit ? SyscallMode::unotify : SyscallMode::rewrite;
+  }
 };
 
 [[nodiscard]] const char* to_string(Tier tier);

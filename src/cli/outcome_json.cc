@@ -35,6 +35,13 @@ Json usage_json(const Usage& usage) {
           {"output_bytes", usage.output_bytes}};
 }
 
+Json mode_json(const RunSpec& spec) {
+  const char* because = spec.syscall_mode != SyscallMode::automatic ? "it was asked for"
+                        : spec.audit                                ? "auto, and an audit is asked for"
+                                                                    : "auto, and no audit is asked for";
+  return {{"chosen", to_string(spec.chosen_syscall_mode())}, {"because", because}};
+}
+
 }  // namespace
 
 std::string outcome_json(const RunSpec& spec, const Outcome& outcome) {
@@ -45,6 +52,7 @@ std::string outcome_json(const RunSpec& spec, const Outcome& outcome) {
   out["signal"] = outcome.cause == Cause::signaled ? Json(outcome.signal) : Json(nullptr);
   out["tier"] = to_string(outcome.tier);
   out["walls"] = outcome.walls;
+  if (outcome.tier == Tier::kernel) out["syscall_mode"] = mode_json(spec);
   out["missing"] = Json::array();
   for (const auto& missing : outcome.missing)
     out["missing"].push_back(

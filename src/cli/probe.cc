@@ -23,7 +23,8 @@
 namespace sandstone::cli {
 namespace {
 
-constexpr Flag kTier{"tier", 0, 1, "TIER", "probe this tier alone: none, ns, landlock or full", Group::walls};
+constexpr Flag kTier{"tier",      0, 1, "TIER", "probe this tier alone: none, ns, landlock, full or kernel",
+                     Group::walls};
 constexpr Flag kWalls{"walls",     0, 1, "LIST", "with --tier: raise these walls instead of its own",
                       Group::walls};
 constexpr Flag kNoAblation{"no-ablation", 0, 0, "", "only the tiers: faster, and names no blockers",
@@ -102,9 +103,11 @@ Result<probe::Report> obtain(const Request& request) {
   }
   probe::Options options;
   if (request.tier) {
-    const auto tier = parse_tier(*request.tier);
+    const auto tier = probe::parse_column(*request.tier);
     if (!tier)
-      return Error{"--tier", fmt::format("'{}' is not a tier", *request.tier), "none, ns, landlock or full"};
+      return Error{"--tier", fmt::format("'{}' is not a tier", *request.tier), probe::column_names()};
+    if (request.walls && tier->own_kernel())
+      return Error{"--walls", "the tier kernel stands behind those of full", "--tier full --walls LIST"};
     options.tiers = {*tier};
   }
   if (request.walls) {

@@ -24,11 +24,12 @@ Result<std::unique_ptr<Folder>> Folder::open(const FolderOptions& options) {
   server.root = Fd(::open(options.path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!server.root.valid()) return system_error(options.path, "cannot open the folder", errno);
   server.read_only = options.read_only;
+  server.direct_io = options.direct_io;
   server.cache = options.cache;
-  if (::geteuid() == 0 && !options.squash_to_root) {
+  if (::geteuid() == 0 && !options.squash) {
     server.uids = server.gids = {{.guest = 0, .host = 0, .count = UINT32_MAX}};
   } else {
-    server.squash = fs::Squash{};  // everything is ours, and ours is root's inside
+    server.squash = options.squash.value_or(fs::Squash{});  // everything is ours, and ours is root's inside
   }
   auto made = fs::FuseServer::create(std::move(server));
   if (!made) return made.error();

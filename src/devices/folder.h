@@ -4,6 +4,7 @@
 #include <sandstone/result.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "devices/device.h"
@@ -15,7 +16,8 @@ struct FolderOptions {
   std::string path;
   std::string tag;  // by which the guest mounts it; at most 36 bytes
   bool read_only = true;
-  bool squash_to_root = false;  // whoever owns a file on the host, in the guest it is root's
+  std::optional<fs::Squash> squash;  // whoever owns a file on the host, in the guest it is this one's
+  bool direct_io = true;
   fs::CachePolicy cache = fs::CachePolicy::automatic;
 };
 

@@ -17,6 +17,7 @@ struct Program {
   std::vector<Fd> descriptors;         // the program finds them from kFirst on, in this order
   Fd frames;                           // the user network's, for a program that has an interface of its own
   std::vector<std::string> arguments;  // its name first; the command's words are appended
+  bool serves_calls = false;           // answers its children's calls by a seccomp listener (walls::serving_filter)
 };
 
 }  // namespace sandstone::jail

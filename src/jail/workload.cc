@@ -43,6 +43,7 @@ Result<std::unique_ptr<engine::Workload>> JailWorkload::start(const RunSpec& spe
   // end with it.
   if (auto made = workload->make_group(spec); !made) return made.error();
   walls::Setup& setup = workload->prepared_->setup;
+  setup.serves_calls = program != nullptr && program->serves_calls;
   if (spec.network == Network::user) {
     auto network = net::UserNetwork::start(spec);
     if (!network) return network.error();

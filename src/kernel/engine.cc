@@ -108,8 +108,9 @@ Result<jail::Program> program_for(const RunSpec& spec) {
   if (!image) return image.error();
   jail::Program program;
   program.executable = std::move(*copy);
+  program.serves_calls = spec.chosen_syscall_mode() == SyscallMode::unotify;
   auto& words = program.arguments;
-  words = {"sandstone-kernel", "--mode", to_string(spec.syscall_mode),
+  words = {"sandstone-kernel", "--mode", to_string(spec.chosen_syscall_mode()),
            "--hostname", spec.hostname.value_or("sandstone")};
   const auto add = [&words](const char* flag, std::string value) {
     words.emplace_back(flag);

@@ -9,6 +9,10 @@
 
 #include <array>
 #include <cerrno>
+#include <initializer_list>
+
+#include "calls/table.h"
+#include "walls/seccomp_policy.h"
 
 namespace sandstone::kernel {
 namespace {
@@ -31,6 +35,15 @@ constexpr uint32_t kCalls[] = {
     SYS_ioctl, SYS_seccomp,
 };
 
+// Of a guest's run-time, where the library kernel is out of its reach.
+constexpr uint32_t kGuestsCalls[] = {
+    SYS_mmap, SYS_munmap, SYS_mprotect, SYS_mremap, SYS_madvise, SYS_mincore, SYS_mlock, SYS_mlock2, SYS_mlockall, SYS_munlock, SYS_munlockall,
+    SYS_clone, SYS_exit, SYS_exit_group, SYS_getpid, SYS_gettid, SYS_set_tid_address, SYS_arch_prctl, SYS_close_range,
+    SYS_futex, SYS_membarrier, SYS_sched_yield, SYS_sched_getaffinity, SYS_getcpu,
+    SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_sigaltstack, SYS_restart_syscall,
+    SYS_clock_gettime, SYS_getrusage, SYS_times,
+};
+
 // The last of the kernel's own processes' set-up calls that are looked at more closely.
 constexpr uint32_t kNewNamespaces = CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWCGROUP;
 
@@ -50,14 +63,12 @@ constexpr sock_filter result(uint32_t value) {
   return {BPF_RET | BPF_K, 0, 0, value};
 }
 
-}  // namespace
+using Code = std::vector<sock_filter>;
 
-std::span<const uint32_t> domain_calls() {
-  return kCalls;
-}
+void append(Code& to, const Code& code) { to.insert(to.end(), code.begin(), code.end()); }
 
-Filter domain_filter() {
-  std::vector<sock_filter> code = {
+Code allow_only(std::span<const uint32_t> calls, std::initializer_list<uint32_t> ioctls) {
+  Code code = {
       load(offsetof(seccomp_data, arch)),
       equals(AUDIT_ARCH_X86_64, 1, 0),
       result(SECCOMP_RET_KILL_PROCESS),
@@ -67,16 +78,84 @@ Filter domain_filter() {
       has_any(kNewNamespaces, 0, 1),
       result(SECCOMP_RET_ERRNO | EPERM),
       load(offsetof(seccomp_data, nr)),
-      equals(SYS_ioctl, 0, 3),
+      equals(SYS_ioctl, 0, static_cast<uint8_t>(2 + ioctls.size())),
       load(offsetof(seccomp_data, args) + 8),
-      equals(TIOCGWINSZ, 1, 0),
-      result(SECCOMP_RET_ERRNO | EPERM),
-      load(offsetof(seccomp_data, nr)),
   };
-  size_t left = std::size(kCalls);
-  for (const uint32_t number : kCalls) code.push_back(equals(number, static_cast<uint8_t>(left--), 0));
+  size_t left = ioctls.size();
+  for (const uint32_t request : ioctls) code.push_back(equals(request, static_cast<uint8_t>(left--), 0));
+  code.push_back(result(SECCOMP_RET_ERRNO | EPERM));
+  code.push_back(load(offsetof(seccomp_data, nr)));
+  left = calls.size();
+  for (const uint32_t number : calls) code.push_back(equals(number, static_cast<uint8_t>(left--), 0));
   code.push_back(result(SECCOMP_RET_ERRNO | ENOSYS));
   code.push_back(result(SECCOMP_RET_ALLOW));
+  return code;
+}
+
+// Of two filters the stricter answer counts, and a refusal is stricter than a notification: what the jail's filter refuses, or
+// looks at more closely, goes by way of the run-time, whose notifications have one number.
+bool notifies(uint32_t number) {
+  const calls::Call* call = calls::find(number);
+  if (call == nullptr || call->route != calls::Route::library) return false;
+  for (const walls::Rule& rule : walls::full_policy())
+    if (rule.number == number) return rule.verdict.kind == walls::Verdict::Kind::allow;
+  return false;
+}
+
+// [begin, end) of the ranges, each its first number and what it gives; the accumulator holds the number.
+using Range = std::pair<uint32_t, uint32_t>;
+Code search(std::span<const Range> ranges) {
+  if (ranges.size() == 1) return {result(ranges[0].second)};
+  const size_t middle = ranges.size() / 2;
+  const Code below = search(ranges.first(middle));
+  Code code = {at_least(ranges[middle].first, static_cast<uint8_t>(below.size()), 0)};
+  append(code, below);
+  append(code, search(ranges.subspan(middle)));
+  return code;
+}
+
+Code guests_own_code() {
+  std::vector<Range> ranges;
+  for (uint32_t number = 0; number <= calls::kLastNumber + 1; ++number) {
+    const uint32_t answer = notifies(number) ? SECCOMP_RET_USER_NOTIF : SECCOMP_RET_TRAP;
+    if (ranges.empty() || ranges.back().second != answer) ranges.emplace_back(number, answer);
+  }
+  Code code = {load(offsetof(seccomp_data, nr))};
+  append(code, search(ranges));
+  return code;
+}
+
+}  // namespace
+
+std::span<const uint32_t> domain_calls() {
+  return kCalls;
+}
+
+Filter domain_filter() { return Filter(allow_only(kCalls, {TIOCGWINSZ})); }
+
+Filter serving_filter() {
+  std::vector<uint32_t> calls(std::begin(kCalls), std::end(kCalls));
+  calls.insert(calls.end(), {SYS_process_vm_readv, SYS_process_vm_writev, SYS_waitid});
+  return Filter(allow_only(calls, {TIOCGWINSZ, static_cast<uint32_t>(SECCOMP_IOCTL_NOTIF_RECV), static_cast<uint32_t>(SECCOMP_IOCTL_NOTIF_SEND)}));
+}
+
+Filter notifying_filter(uint64_t notify_end) {
+  std::vector<sock_filter> runtime = {
+      load(offsetof(seccomp_data, instruction_pointer)),
+      equals(static_cast<uint32_t>(notify_end), 0, 1),
+      result(SECCOMP_RET_USER_NOTIF),
+  };
+  append(runtime, allow_only(kGuestsCalls, {}));
+  std::vector<sock_filter> code = {
+      load(offsetof(seccomp_data, arch)),
+      equals(AUDIT_ARCH_X86_64, 1, 0),
+      result(SECCOMP_RET_KILL_PROCESS),
+      load(offsetof(seccomp_data, instruction_pointer) + 4),
+      equals(static_cast<uint32_t>(notify_end >> 32), 1, 0),
+      {BPF_JMP | BPF_JA, 0, 0, static_cast<uint32_t>(runtime.size())},
+  };
+  append(code, runtime);
+  append(code, guests_own_code());
   return Filter(std::move(code));
 }
 

@@ -17,11 +17,13 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <optional>
 #include <thread>
 
 #include "base/sys.h"
 #include "kernel/filter.h"
 #include "kernel/helper.h"
+#include "kernel/notify.h"
 #include "kernel/rewriter.h"
 #include "kernel/network.h"
 #include "kernel/runtime_image.h"
@@ -77,7 +79,8 @@ Result<void> boot_kernel(const Options& options, libkernel::Image& image) {
   boot.memory = image.memory_size();
   std::strcpy(boot.command_line, options.verbose ? "ignore_loglevel" : "quiet");
   boot.log_fd = options.verbose ? 2 : -1;
-  boot.memory_fd = image.descriptor();
+  // By notification whoever calls is another process, into which we map nothing.
+  boot.memory_fd = options.mode == runtime::Mode::notify ? 0 : image.descriptor();
   if (::getrandom(boot.seed, sizeof boot.seed, 0) != sizeof boot.seed) return system_error("library kernel", "getrandom", errno);
   libkernel::set_clock(boot, before);
   header.shared->strong_fence = sys::call(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0) < 0 ? 1 : 0;
@@ -93,6 +96,9 @@ Result<void> boot_kernel(const Options& options, libkernel::Image& image) {
 
 void fill_boot(runtime::Boot& boot, const Options& options, libkernel::Image& image) {
   boot.kernel = &image.header();
+  boot.enter = boot.kernel->enter;
+  boot.kernel_text = boot.kernel->text_start;
+  boot.kernel_text_end = boot.kernel->text_end;
   boot.memory_fd = image.descriptor();
   boot.memory_size = image.memory_size();
   boot.hwcap = ::getauxval(AT_HWCAP);
@@ -101,7 +107,7 @@ void fill_boot(runtime::Boot& boot, const Options& options, libkernel::Image& im
   boot.minimum_signal_stack = ::getauxval(AT_MINSIGSTKSZ);
   if (boot.minimum_signal_stack == 0) boot.minimum_signal_stack = 2048;
   boot.mode = options.mode;
-  boot.trace = options.trace_fd >= 0 ? 1 : 0;
+  boot.trace = options.trace_fd >= 0 && options.mode != runtime::Mode::notify ? 1 : 0;
   const lib_boot& clock = *image.header().boot;
   boot.tsc_base = clock.tsc_base;
   boot.tsc_multiplier = clock.tsc_multiplier;
@@ -130,21 +136,24 @@ std::vector<const char*> pointers(const std::vector<std::string>& texts) {
   return result;
 }
 
-// From here on this process and its children are the untrusted domain. Every thread of it: they all run the library kernel.
-Result<void> confine() {
+// The host kernel writes into it at every preemption, and ends a process that has unmapped it, as guests do.
+void leave_rseq() {
 #ifdef RSEQ_SIG
-  // The host kernel writes into it at every preemption, and ends a process that has unmapped it.
   sys::call(SYS_rseq, static_cast<long>(reinterpret_cast<uintptr_t>(__builtin_thread_pointer()) + __rseq_offset), 32,
             1 /* RSEQ_FLAG_UNREGISTER */, RSEQ_SIG);
 #endif
-  const Filter filter = domain_filter();
+}
+
+// From here on this process is, with all children that it has later, the untrusted domain. Every thread of it: they all run the
+// library kernel.
+Result<void> confine(const Filter& filter) {
   ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   if (sys::call(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, sys::word(filter.program())) != 0)
     return system_error("wall seccomp", "cannot confine the library kernel", errno);
   return {};
 }
 
-// In the child: only the run-time and what it calls run here from now on.
+// In the child, where the library kernel goes with it: only the run-time and what it calls run here from now on.
 [[noreturn]] void become_guest(const runtime::Header& header, runtime::Start& start, int memory_fd, int patches_fd) {
   sys::call(SYS_set_robust_list, 0, 24);
   for (int fd = 3; fd < kMostDescriptors; ++fd)
@@ -169,11 +178,46 @@ void bury(Task task, Shared& shared) {
   }
 }
 
+// The first guest, with the library kernel in its memory, in the domain that this process is of too.
+Result<void> start_sharing(const runtime::Header& header, Shared& shared) {
+  const Filter filter = guest_filter();
+  shared.start.filter = filter.program();
+  if (auto confined = confine(domain_filter()); !confined) return confined;
+  const long child = sys::call(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+  if (child == 0) become_guest(header, shared.start, header.boot->memory_fd, header.boot->patches_fd);
+  if (child < 0) return system_error("library kernel", "cannot start the first process", static_cast<int>(-child));
+  return {};
+}
+
+// The first guest, out of reach of this process. It installs the one filter of the guests itself, with the table of descriptors
+// shared until then, and so the listener is here.
+Result<void> start_notifying(const runtime::Header& header, Shared& shared, Answerer& answerer) {
+  const Filter filter = notifying_filter(header.notify_end);
+  runtime::Start& start = shared.start;
+  start.filter = filter.program();
+  ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  const long child = sys::call(SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0);
+  if (child == 0) {
+    sys::call(SYS_set_robust_list, 0, 24);
+    header.start(&start);
+  }
+  if (child < 0) return system_error("library kernel", "cannot start the first process", static_cast<int>(-child));
+  while (shared_word(start.listener) == 0) futex_wait(start.listener, 0, 100);
+  if (start.listener == ~0U)
+    return Error{"--syscall-mode unotify", "the host's kernel gives no notifications of system calls", "it needs Linux 5.19 or later"};
+  answerer.start(static_cast<int>(start.listener - 1));
+  if (auto confined = confine(serving_filter()); !confined) return confined;
+  shared_word(start.may_run) = 1;
+  futex_wake(start.may_run);
+  return {};
+}
+
 }  // namespace
 
 void run_kernel(const Options& options, libkernel::Image& image, Shared& shared) {
   release_signals();
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  ::prctl(PR_SET_NAME, "sandstone-linux");
   auto runtime = load_runtime();
   if (!runtime) fail(shared, runtime.error());
   runtime::Boot& boot = *(*runtime)->boot;
@@ -210,19 +254,22 @@ void run_kernel(const Options& options, libkernel::Image& image, Shared& shared)
   const auto places = places_of(options.command[0]);
   const auto paths = pointers(places);
   const auto arguments = pointers(options.command);
-  const Filter filter = guest_filter();
   guest.carrier()->kick = runtime::kKick;
-  shared.start = {guest.carrier(), paths.data(), arguments.data(), environ, filter.program(), 0};
+  shared.start = {guest.carrier(), paths.data(), arguments.data(), environ, nullptr, 0, static_cast<uint64_t>(first), 0, 0};
   ::signal(SIGCHLD, SIG_DFL);
   const Task undertaker = helper_of(init);
   streams.start();
-  if (auto confined = confine(); !confined) fail(shared, confined.error());
-  const long child = sys::call(SYS_clone, SIGCHLD, 0, 0, 0, 0);
-  if (child == 0) become_guest(**runtime, shared.start, boot.memory_fd, boot.patches_fd);
-  if (child < 0) fail(shared, system_error("library kernel", "cannot start the first process", static_cast<int>(-child)));
+  leave_rseq();
+  std::optional<Answerer> answerer;
+  if (options.mode == runtime::Mode::notify) {
+    answerer.emplace(init, undertaker, (*runtime)->notify_end, options.trace_fd >= 0);
+    answerer->expect(guest.carrier(), first, first);
+  }
+  if (auto started = answerer ? start_notifying(**runtime, shared, *answerer) : start_sharing(**runtime, shared); !started)
+    fail(shared, started.error());
   forward_signals(shared, init, first, streams);
 
-  if (undertaker.valid()) libkernel::quiet_thread([undertaker, &shared] { bury(undertaker, shared); }).detach();
+  if (undertaker.valid() && !answerer) libkernel::quiet_thread([undertaker, &shared] { bury(undertaker, shared); }).detach();
 
   for (;;) {
     int status = 0;

@@ -110,12 +110,13 @@ int run(int argc, char** argv) {
     hosts.push_back(std::make_unique<libkernel::DeviceHost>(memory, windows[number], std::move(device),
                                                             [&interrupts, number] { interrupts.raise(LIB_INTERRUPT_DEVICE(number)); }));
   };
-  const auto add_folder = [&](const std::string& path, const std::string& tag, bool read_only) -> Result<void> {
+  const auto add_folder = [&](const std::string& path, const std::string& tag, bool read_only, fs::Squash owner) -> Result<void> {
     devices::FolderOptions folder;
     folder.path = path;
     folder.tag = tag;
     folder.read_only = read_only;
-    folder.squash_to_root = true;
+    folder.squash = owner;
+    folder.direct_io = false;  // the guests' own memory is the host's, out of the library kernel's reach
     if (read_only) folder.cache = fs::CachePolicy::always;
     auto device = devices::Folder::open(folder);
     if (!device) return device.error();
@@ -132,10 +133,11 @@ int run(int argc, char** argv) {
     add(std::make_unique<devices::Block>(std::move(*store)));
     return {};
   };
-  Result<void> added = disk.valid() ? add_disk(std::move(disk)) : add_folder("/", "root", true);
+  Result<void> added = disk.valid() ? add_disk(std::move(disk)) : add_folder("/", "root", true, {});
   for (size_t i = 0; added && i < options->volumes.size(); ++i)
     if (!options->volumes[i].is_file)
-      added = add_folder(options->volumes[i].path, "volume" + std::to_string(i), options->volumes[i].read_only);
+      // What the caller may write there, the command may, whoever it is inside.
+      added = add_folder(options->volumes[i].path, "volume" + std::to_string(i), options->volumes[i].read_only, {options->uid, options->gid, true});
   if (!added) {
     ::kill(kernel, SIGKILL);
     return fail(added.error());

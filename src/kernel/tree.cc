@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/if.h>
+#include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
@@ -10,7 +11,9 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
+#include <string_view>
 
 #include "base/fd.h"
 
@@ -34,6 +37,20 @@ void link_devices(Task& init) {
                                        {"/proc/self/fd/2", "/dev/stderr"}, {"pts/ptmx", "/dev/ptmx"}};
   init.call(SYS_unlink, "/dev/ptmx");
   for (const auto& link : kLinks) init.call(SYS_symlink, link[0], link[1]);
+}
+
+// The library kernel has one CPU, its programs run on the host's: what they count must be those.
+void tell_processors(Task& init) {
+  cpu_set_t set;
+  const int count = ::sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+  const std::string list = count > 1 ? fmt::format("0-{}\n", count - 1) : "0\n";
+  const int64_t fd = init.call(SYS_open, "/dev/shm/processors", O_CREAT | O_WRONLY | O_CLOEXEC, 0444);
+  if (fd < 0) return;
+  init.call(SYS_write, fd, list, list.size());
+  for (const char* place : {"/sys/devices/system/cpu/online", "/sys/devices/system/cpu/possible", "/sys/devices/system/cpu/present"})
+    init.call(SYS_mount, "/dev/shm/processors", place, nullptr, MS_BIND, nullptr);
+  init.call(SYS_unlink, "/dev/shm/processors");
+  init.call(SYS_close, fd);
 }
 
 void raise_loopback(Task& init) {
@@ -132,7 +149,11 @@ Result<void> make_tree(Task& init, const Options& options) {
   if (done && has_disk) lay_identity(init);
   if (done) done = mount_at(init, "shm", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777");
   if (!done) return done;
+  // The jail made it for the user that it knows.
+  if (const char* home = ::getenv("HOME"); options.uid != 0 && home != nullptr && std::string_view(home).starts_with("/home/"))
+    init.call(SYS_chown, home, options.uid, options.gid);
   link_devices(init);
+  tell_processors(init);
   for (const auto& [path, bytes] : options.tmpfs) {
     const std::string data = bytes == 0 ? "mode=1777" : fmt::format("mode=1777,size={}", bytes);
     make_folders(init, path);

@@ -25,10 +25,10 @@ class Ablation {
   Ablation(Runner& runner, const AblationPlan& plan) : runner_(runner), plan_(plan) {}
 
   Result<std::vector<Experiment>> carry_out() {
-    std::vector<Tier> tiers{Tier::none};
-    for (const Tier tier : plan_.tiers)
+    std::vector<Column> tiers{Tier::none};
+    for (const Column& tier : plan_.tiers)
       if (tier != Tier::none) tiers.push_back(tier);
-    for (const Tier tier : tiers)
+    for (const Column& tier : tiers)
       if (auto done = run_tier(tier); !done) return done.error();
     if (!plan_.find_blockers) return std::move(experiments_);
 
@@ -36,6 +36,7 @@ class Ablation {
     run_bases();
     WallSet all;
     for (size_t i = 0; i < whole; ++i) {
+      if (experiments_[i].tier.own_kernel()) continue;
       const WallSet walls = experiments_[i].run->walls;
       for (const std::string& wall : walls) {
         run_without(experiments_[i].tier, walls, wall);
@@ -44,25 +45,31 @@ class Ablation {
     }
     for (const WallSet& base : bases_in_use())
       for (const std::string& wall : all) run_alone(wall, base);
-    for (size_t i = 1; i < whole; ++i) explain(experiments_[i].tier);
+    for (size_t i = 1; i < whole; ++i)
+      if (!experiments_[i].tier.own_kernel()) explain(experiments_[i].tier);
     return std::move(experiments_);
   }
 
  private:
-  Result<void> run_tier(Tier tier) {
+  Result<void> run_tier(const Column& tier) {
     Experiment experiment;
     experiment.tier = tier;
     announce(experiment);
     const bool replaced = plan_.walls && tier == plan_.tiers.back();
     auto run = replaced ? runner_.run(*plan_.walls) : runner_.run(tier);
+    if (!run && tier.own_kernel() && plan_.tiers.size() > 1) {
+      experiment.why_not = run.error().line();
+      experiments_.push_back(std::move(experiment));
+      return {};
+    }
     if (!run) return run.error();
-    remembered_[sorted(run->walls)] = *run;
+    if (!tier.own_kernel()) remembered_[sorted(run->walls)] = *run;
     experiment.run = std::move(*run);
     experiments_.push_back(std::move(experiment));
     return {};
   }
 
-  void run_without(Tier tier, const WallSet& walls, const std::string& wall) {
+  void run_without(const Column& tier, const WallSet& walls, const std::string& wall) {
     Experiment experiment;
     experiment.kind = Experiment::Kind::without;
     experiment.tier = tier;
@@ -142,7 +149,7 @@ class Ablation {
   // Some operations are stopped even without every wall that stops them alone: walls that each let them
   // through stop them together (a view without the host's /proc needs both a pid namespace and a root of its
   // own). A search by halving finds which; its runs answer for all operations at once.
-  void explain(Tier tier) {
+  void explain(const Column tier) {
     const auto whole = std::find_if(experiments_.begin(), experiments_.end(), [&](const Experiment& e) {
       return e.kind == Experiment::Kind::tier && e.tier == tier;
     });
@@ -247,7 +254,7 @@ Result<std::vector<Experiment>> ablate(Runner& runner, const AblationPlan& plan)
 }
 
 std::vector<Row> judge(const std::vector<Operation>& operations, const std::vector<Experiment>& experiments,
-                       const std::vector<Tier>& tiers) {
+                       const std::vector<Column>& tiers) {
   std::vector<Row> rows;
   for (const Operation& operation : operations) {
     Row row;

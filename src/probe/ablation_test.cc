@@ -28,7 +28,10 @@ class InventedHost final : public Runner {
  public:
   explicit InventedHost(Host host) : host_(std::move(host)) {}
 
-  Result<Run> run(Tier tier) override { return run(host_.tiers.at(tier)); }
+  Result<Run> run(const Column& column) override {
+    if (host_.tiers.count(column.tier) == 0) return Error{"tier", "is not to be had", {}};
+    return run(host_.tiers.at(column.tier));
+  }
 
   Result<Run> run(const WallSet& walls) override {
     ++runs;
@@ -82,6 +85,34 @@ Host for_ordinary_caller() {
   for (const char* wall : {"mount", "net", "pid", "ipc", "uts", "root", "landlock", "seccomp"})
     host.needs[wall].push_back("user");
   return host;
+}
+
+TEST(Ablation, TakesNoWallAwayBehindAKernelOfOnesOwn) {
+  Host host;
+  host.stopped_by["bpf"] = {{"seccomp"}};
+  host.tiers[Tier::kernel] = host.tiers[Tier::full];
+  InventedHost runner(host);
+  AblationPlan plan;
+  plan.tiers = {Tier::none, Tier::kernel};
+  auto experiments = ablate(runner, plan);
+  ASSERT_TRUE(experiments.ok());
+  EXPECT_EQ(runner.runs, 2);
+}
+
+TEST(Ablation, GoesOnWithoutAKernelThatIsNotThere) {
+  Host host;
+  host.stopped_by["bpf"] = {{"seccomp"}};
+  InventedHost runner(host);
+  AblationPlan plan;
+  plan.tiers = {Tier::none, Tier::full, Tier::kernel};
+  auto experiments = ablate(runner, plan);
+  ASSERT_TRUE(experiments.ok());
+  const Experiment& kernel = (*experiments)[2];
+  EXPECT_FALSE(kernel.run);
+  EXPECT_NE(kernel.why_not, "");
+  EXPECT_EQ(find_blocker("bpf", Tier::full, *experiments).text(), "seccomp");
+  plan.tiers = {Tier::kernel};
+  EXPECT_FALSE(ablate(runner, plan).ok()) << "asked for, it must be there";
 }
 
 TEST(Blocker, IsTheWallWhoseRemovalLetsItThrough) {

@@ -97,7 +97,8 @@ const Experiment* find_base(const std::string& operation, const std::vector<Expe
   return best;
 }
 
-Blocker find_blocker(const std::string& operation, Tier tier, const std::vector<Experiment>& experiments) {
+Blocker find_blocker(const std::string& operation, const Column& tier,
+                     const std::vector<Experiment>& experiments) {
   const auto whole = std::find_if(experiments.begin(), experiments.end(), [&](const Experiment& e) {
     return e.kind == Kind::tier && e.tier == tier;
   });

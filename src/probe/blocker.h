@@ -13,6 +13,7 @@ Control find_control(const std::string& operation, const std::vector<Experiment>
 const Experiment* find_base(const std::string& operation, const std::vector<Experiment>& experiments);
 
 // Looks at what happens when a wall is taken away from the tier's, and at what each stops alone.
-Blocker find_blocker(const std::string& operation, Tier tier, const std::vector<Experiment>& experiments);
+Blocker find_blocker(const std::string& operation, const Column& tier,
+                     const std::vector<Experiment>& experiments);
 
 }  // namespace sandstone::probe

@@ -3,6 +3,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <ctime>
 
 #include "probe/ablation.h"
@@ -47,8 +48,13 @@ Result<Report> experiment(const Options& options, const std::string& program, co
   report.caller_uid = static_cast<int>(::geteuid());
   report.workload_uid = SandboxRunner::workload_uid();
   report.started = now_utc();
-  report.tiers = options.tiers;
-  report.rows = judge(*operations, *experiments, options.tiers);
+  for (const Column& tier : options.tiers) {
+    const auto tried = [&](const Experiment& e) {
+      return e.kind == Experiment::Kind::tier && e.tier == tier && e.run;
+    };
+    if (std::any_of(experiments->begin(), experiments->end(), tried)) report.tiers.push_back(tier);
+  }
+  report.rows = judge(*operations, *experiments, report.tiers);
   report.experiments = std::move(*experiments);
   return report;
 }

@@ -11,7 +11,7 @@
 namespace sandstone::probe {
 
 struct Options {
-  std::vector<Tier> tiers = {Tier::none, Tier::ns, Tier::landlock, Tier::full};
+  std::vector<Column> tiers{columns().begin(), columns().end()};
   bool find_blockers = true;
   std::optional<WallSet> walls;  // in place of the walls of the last of `tiers`: a sabotaged tier, for tests
   std::function<void(const std::string&)> progress;  // called in another process: may print, must not record

@@ -17,11 +17,14 @@ enum class Tone : uint8_t { plain, good, open, bad, faint, strong };
 class Printer {
  public:
   Printer(const Report& report, const TextOptions& options) : report_(report), options_(options) {
-    const size_t walled = static_cast<size_t>(
-        std::count_if(report.tiers.begin(), report.tiers.end(), [](Tier t) { return t != Tier::none; }));
-    const size_t bare = report.tiers.size() - walled;
-    const size_t left = options.columns - std::min(options.columns, 2 + kNameWidth + bare * kBareWidth);
-    column_ = walled == 0 ? 0 : std::max(left / walled, kResultWidth + 8);
+    size_t walled = 0;
+    size_t used = 2 + kNameWidth;
+    for (const Column& tier : report.tiers) {
+      walled += is_narrow(tier) ? 0 : 1;
+      used += is_narrow(tier) ? width(tier) : 0;
+    }
+    const size_t left = options.columns - std::min(options.columns, used);
+    column_ = walled == 0 ? 0 : std::max(left / walled, kResultWidth + 6);
   }
 
   std::string print() {
@@ -51,21 +54,21 @@ class Printer {
   void heading(const std::string& area) {
     text_ += '\n';
     put(fmt::format("{:<{}}", escape_for_terminal(area), kNameWidth + 2), Tone::strong);
-    for (const Tier tier : report_.tiers)
+    for (const Column& tier : report_.tiers)
       put(fmt::format("{:<{}}", to_string(tier), width(tier)), Tone::faint);
     end_line();
   }
 
   void line(const Row& row) {
     text_ += fmt::format("  {:<{}}", escape_for_terminal(row.operation.name), kNameWidth);
-    for (const Tier tier : report_.tiers) {
+    for (const Column& tier : report_.tiers) {
       const auto found = row.cells.find(tier);
       if (found != row.cells.end()) cell(row, tier, found->second);
     }
     end_line();
   }
 
-  void cell(const Row& row, Tier tier, const Cell& cell) {
+  void cell(const Row& row, const Column& tier, const Cell& cell) {
     const bool broken = row.promise_broken(tier);
     std::string word = cell.attempt.word();
     if (cell.attempt.kind == Attempt::Kind::not_applicable) word = "-";
@@ -78,9 +81,9 @@ class Printer {
       tone = bare ? Tone::plain : Tone::open;
     else if (cell.attempt.stopped() && row.control.found)
       tone = Tone::good;
-    const size_t result = bare ? kBareWidth - 1 : kResultWidth;
+    const size_t result = is_narrow(tier) ? width(tier) - 1 : kResultWidth;
     put(fmt::format("{:<{}.{}} ", word, result, result), tone);
-    if (bare) return;
+    if (is_narrow(tier)) return;
     const size_t space = width(tier) - kResultWidth - 1;
     put(fmt::format("{:<{}}", shorten(cell.blocker, space - 1), space), Tone::faint);
   }
@@ -122,11 +125,12 @@ class Printer {
 
   void foot() {
     text_ += '\n';
-    for (const Tier tier : report_.tiers) {
+    for (const Column& tier : report_.tiers) {
       const Summary s = summarise(report_, tier);
       put(fmt::format("{:<9}", to_string(tier)), Tone::strong);
       text_ += fmt::format("{:>4} stopped  {:>4} allowed  {:>4} without control", s.stopped, s.allowed,
                            s.no_control);
+      if (tier.own_kernel()) text_ += fmt::format("  {:>4} of its own", s.own);
       if (s.promised != 0) {
         text_ += fmt::format("  {:>4} promised: {} kept", s.promised, s.kept);
         if (s.untried != 0) text_ += fmt::format(", {} cannot be tried here", s.untried);
@@ -134,6 +138,10 @@ class Printer {
       }
       end_line();
     }
+    for (const Experiment& experiment : report_.experiments)
+      if (experiment.kind == Experiment::Kind::tier && !experiment.run)
+        text_ +=
+            fmt::format("{:<9}not tried: {}\n", experiment.label(), escape_for_terminal(experiment.why_not));
     text_ +=
         "\nwhat stopped it   a: taking the wall a away lets it through   a & b: taking either does   a + b: "
         "each stops it alone\n"
@@ -143,10 +151,17 @@ class Printer {
         "no-new-privs\n"
         "no control        it succeeds in no run on this host, so that its failure proves nothing\n"
         "no effect         nothing refused it, but what it reached was the sandbox's own    -: cannot be "
-        "tried here\n";
+        "tried here\n"
+        "own               gained, but of the kernel that the workload has to itself: the host's side saw "
+        "nothing of it\n";
   }
 
-  [[nodiscard]] size_t width(Tier tier) const { return tier == Tier::none ? kBareWidth : column_; }
+  // Where there is no wall to name: on the bare host, and behind a kernel of the workload's own.
+  static bool is_narrow(const Column& tier) { return tier == Tier::none || tier.own_kernel(); }
+
+  [[nodiscard]] size_t width(const Column& tier) const {
+    return is_narrow(tier) ? std::max(kBareWidth, to_string(tier).size() + 2) : column_;
+  }
 
   void put(const std::string& piece, Tone tone) {
     constexpr const char* kCodes[] = {"", "\x1b[32m", "\x1b[33m", "\x1b[1;37;41m", "\x1b[2m", "\x1b[1m"};

@@ -12,6 +12,8 @@ std::string Attempt::word() const {
   switch (kind) {
     case Kind::allowed:
       return "allowed";
+    case Kind::own:
+      return "own";
     case Kind::refused: {
       const char* name = ::strerrorname_np(number);
       return name != nullptr ? name : fmt::format("errno {}", number);
@@ -68,29 +70,30 @@ std::string Blocker::text() const {
   return {};
 }
 
-bool Row::promise_broken(Tier tier) const {
+bool Row::promise_broken(const Column& tier) const {
   const auto cell = cells.find(tier);
-  return promised && tier >= *promised && cell != cells.end() && cell->second.attempt.allowed();
+  return promised && tier.tier >= *promised && cell != cells.end() && cell->second.attempt.allowed();
 }
 
 size_t Report::broken_promises() const {
   size_t count = 0;
   for (const Row& row : rows)
-    count += static_cast<size_t>(
-        std::count_if(tiers.begin(), tiers.end(), [&](Tier tier) { return row.promise_broken(tier); }));
+    count += static_cast<size_t>(std::count_if(tiers.begin(), tiers.end(),
+                                               [&](const Column& tier) { return row.promise_broken(tier); }));
   return count;
 }
 
-Summary summarise(const Report& report, Tier tier) {
+Summary summarise(const Report& report, const Column& tier) {
   Summary summary;
   for (const Row& row : report.rows) {
     const auto found = row.cells.find(tier);
     if (found == row.cells.end()) continue;
     const Attempt& attempt = found->second.attempt;
-    const bool promised = row.promised && tier >= *row.promised;
+    const bool promised = row.promised && tier.tier >= *row.promised;
     ++summary.operations;
     summary.allowed += attempt.allowed();
     summary.stopped += row.control.found && attempt.stopped();
+    summary.own += row.control.found && attempt.kind == Attempt::Kind::own;
     summary.no_control += !row.control.found;
     summary.promised += promised;
     summary.kept += promised && row.control.found && attempt.stopped();

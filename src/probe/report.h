@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "probe/column.h"
+
 namespace sandstone::probe {
 
 using WallSet = std::vector<std::string>;
@@ -19,6 +21,7 @@ using WallSet = std::vector<std::string>;
 struct Attempt {
   enum class Kind : uint8_t {
     allowed,         // gained, with evidence from the host's side
+    own,             // gained, but of the kernel that the workload has to itself: the host's side saw nothing
     refused,         // errno `number`
     without_effect,  // nothing was refused, but what it reached was the sandbox's own
     signaled,        // ended by signal `number`
@@ -32,7 +35,7 @@ struct Attempt {
   [[nodiscard]] bool allowed() const { return kind == Kind::allowed; }
   [[nodiscard]] bool stopped() const { return !allowed() && kind != Kind::not_applicable; }
   [[nodiscard]] std::string word()
-      const;  // "allowed", "EPERM", "SIGSYS", "no effect", "timeout", "not applicable"
+      const;  // "allowed", "own", "EPERM", "SIGSYS", "no effect", "timeout", "not applicable"
 };
 
 // Every operation once, behind one set of walls.
@@ -51,7 +54,7 @@ struct Experiment {
     search,   // those in `base`, found to be what else stops an operation
   };
   Kind kind = Kind::tier;
-  Tier tier = Tier::none;
+  Column tier = Tier::none;
   std::string wall;
   WallSet base;
   WallSet carriers;  // search: of `base`, those that are there only because another cannot stand without them
@@ -101,11 +104,11 @@ struct Row {
   Operation operation;
   std::optional<Tier> promised;  // the lowest tier that promises to stop it
   Control control;
-  std::map<Tier, Cell> cells;
+  std::map<Column, Cell> cells;
   std::vector<std::string>
       trials;  // Attempt::word() in each of Report::experiments; empty if that has no run
 
-  [[nodiscard]] bool promise_broken(Tier tier) const;
+  [[nodiscard]] bool promise_broken(const Column& tier) const;
 };
 
 struct Report {
@@ -115,7 +118,7 @@ struct Report {
   int caller_uid = 0;
   int workload_uid = 0;
   std::string started;  // ISO 8601, UTC
-  std::vector<Tier> tiers;
+  std::vector<Column> tiers;
   std::vector<Experiment> experiments;  // their runs' attempts are not kept in JSON: the trials tell the same
   std::vector<Row> rows;
 
@@ -123,12 +126,13 @@ struct Report {
 };
 
 struct Summary {
-  size_t operations = 0, allowed = 0, stopped = 0, no_control = 0, promised = 0, kept = 0, broken = 0,
-         untried = 0;
+  size_t operations = 0, allowed = 0, stopped = 0, own = 0, no_control = 0, promised = 0, kept = 0,
+         broken = 0, untried = 0;
 };
 
-// `kept`: promised, with a control, and stopped. `untried`: promised, but without a control on this host.
-Summary summarise(const Report& report, Tier tier);
+// `own`: of what is stopped, what the workload had of its own kernel. `kept`: promised, with a control, and
+// stopped. `untried`: promised, but without a control on this host.
+Summary summarise(const Report& report, const Column& tier);
 
 std::string to_json(const Report& report);
 Result<Report> from_json(const std::string& text);

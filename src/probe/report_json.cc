@@ -9,7 +9,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr const char* kAttemptKinds[] = {"allowed",  "refused",   "without-effect",
+constexpr const char* kAttemptKinds[] = {"allowed",  "own",       "refused",       "without-effect",
                                          "signaled", "timed-out", "not-applicable"};
 constexpr const char* kBlockerKinds[] = {"none",      "no-control",    "decisive", "joint",
                                          "redundant", "not-separable", "combined"};
@@ -27,8 +27,8 @@ const char* name_of(Kind kind, const char* const (&names)[N]) {
   return names[static_cast<size_t>(kind)];
 }
 
-Tier tier_of(const std::string& text) {
-  if (const auto tier = parse_tier(text)) return *tier;
+Column column_of(const std::string& text) {
+  if (const auto column = parse_column(text)) return *column;
   throw std::invalid_argument(fmt::format("'{}' is not a tier", text));
 }
 
@@ -49,7 +49,7 @@ Json json_of(const Experiment& experiment) {
 Experiment experiment_of(const Json& json) {
   Experiment experiment;
   experiment.kind = kind_of<Experiment::Kind>(json.at("kind"), kExperimentKinds);
-  if (json.contains("tier")) experiment.tier = tier_of(json.at("tier"));
+  if (json.contains("tier")) experiment.tier = column_of(json.at("tier"));
   experiment.wall = json.value("wall", "");
   experiment.base = json.value("base", WallSet{});
   experiment.carriers = json.value("carriers", WallSet{});
@@ -58,14 +58,14 @@ Experiment experiment_of(const Json& json) {
   return experiment;
 }
 
-Json json_of(const Row& row, Tier tier, const Cell& cell) {
+Json json_of(const Row& row, const Column& tier, const Cell& cell) {
   Json json{{"result", cell.attempt.word()}, {"kind", name_of(cell.attempt.kind, kAttemptKinds)}};
   if (cell.attempt.number != 0) json["number"] = cell.attempt.number;
   if (!cell.attempt.detail.empty()) json["detail"] = cell.attempt.detail;
   json["blocker"] = {{"kind", name_of(cell.blocker.kind, kBlockerKinds)}, {"walls", cell.blocker.walls}};
   if (!cell.blocker.together.empty()) json["blocker"]["together"] = cell.blocker.together;
   json["blocker"]["text"] = cell.blocker.text();
-  json["promised"] = row.promised && tier >= *row.promised;
+  json["promised"] = row.promised && tier.tier >= *row.promised;
   json["broken"] = row.promise_broken(tier);
   return json;
 }
@@ -98,18 +98,19 @@ Json json_of(const Row& row) {
 Row row_of(const Json& json) {
   Row row;
   row.operation = {json.at("name"), json.at("area"), json.at("description")};
-  if (!json.at("promised_from").is_null()) row.promised = tier_of(json.at("promised_from"));
+  if (!json.at("promised_from").is_null()) row.promised = column_of(json.at("promised_from")).tier;
   const Json& control = json.at("control");
   row.control = {control.at("found").get<bool>(), control.value("where", ""), control.value("reason", "")};
-  for (const auto& [name, cell] : json.at("tiers").items()) row.cells[tier_of(name)] = cell_of(cell);
+  for (const auto& [name, cell] : json.at("tiers").items()) row.cells[column_of(name)] = cell_of(cell);
   row.trials = json.at("trials").get<std::vector<std::string>>();
   return row;
 }
 
 Json json_of(const Summary& s) {
-  return {{"operations", s.operations}, {"allowed", s.allowed},   {"stopped", s.stopped},
-          {"no_control", s.no_control}, {"promised", s.promised}, {"kept", s.kept},
-          {"broken", s.broken},         {"untried", s.untried}};
+  return {
+      {"operations", s.operations}, {"allowed", s.allowed},   {"stopped", s.stopped}, {"own", s.own},
+      {"no_control", s.no_control}, {"promised", s.promised}, {"kept", s.kept},       {"broken", s.broken},
+      {"untried", s.untried}};
 }
 
 }  // namespace
@@ -118,8 +119,8 @@ std::string to_json(const Report& report) {
   Json json{{"sandstone", report.version},         {"kernel", report.kernel},
             {"machine", report.machine},           {"caller_uid", report.caller_uid},
             {"workload_uid", report.workload_uid}, {"started", report.started}};
-  for (const Tier tier : report.tiers) json["tiers"].push_back(to_string(tier));
-  for (const Tier tier : report.tiers) json["summary"][to_string(tier)] = json_of(summarise(report, tier));
+  for (const Column& tier : report.tiers) json["tiers"].push_back(to_string(tier));
+  for (const Column& tier : report.tiers) json["summary"][to_string(tier)] = json_of(summarise(report, tier));
   json["broken_promises"] = report.broken_promises();
   json["operations"] = Json::array();
   for (const Row& row : report.rows) json["operations"].push_back(json_of(row));
@@ -138,7 +139,7 @@ Result<Report> from_json(const std::string& text) try {
   report.caller_uid = json.at("caller_uid");
   report.workload_uid = json.at("workload_uid");
   report.started = json.at("started");
-  for (const auto& tier : json.at("tiers")) report.tiers.push_back(tier_of(tier));
+  for (const auto& tier : json.at("tiers")) report.tiers.push_back(column_of(tier));
   for (const auto& row : json.at("operations")) report.rows.push_back(row_of(row));
   for (const auto& experiment : json.at("experiments"))
     report.experiments.push_back(experiment_of(experiment));

@@ -126,6 +126,56 @@ TEST(ReadAttempts, BelievesAClaimOnlyIfTheCanarySawIt) {
   EXPECT_EQ(attempts->at("int80").word(), "SIGSYS");
 }
 
+TEST(ReadAttempts, KnowsWhoseKernelGaveWay) {
+  const std::string output =
+      "mount-tmpfs\tgained\t0\tmounted\nkill\tclaimed\t0\tsent\nread-home-secret\tallowed\t0\t\nend\n";
+  auto shared = read_attempts(output, {});
+  ASSERT_TRUE(shared.ok());
+  EXPECT_EQ(shared->at("mount-tmpfs").word(), "allowed") << "there is the host's alone";
+  EXPECT_EQ(shared->at("kill").word(), "no effect");
+  auto own = read_attempts(output, {}, true);
+  ASSERT_TRUE(own.ok());
+  EXPECT_EQ(own->at("mount-tmpfs").word(), "own");
+  EXPECT_EQ(own->at("kill").word(), "own");
+  EXPECT_EQ(own->at("read-home-secret").word(), "allowed")
+      << "a secret of the host's is one wherever it is read";
+  auto seen = read_attempts(output, {"mount-tmpfs", "kill"}, true);
+  ASSERT_TRUE(seen.ok());
+  EXPECT_EQ(seen->at("mount-tmpfs").word(), "allowed") << "the host's side saw it";
+  EXPECT_EQ(seen->at("kill").word(), "allowed");
+  EXPECT_TRUE(own->at("kill").stopped());
+}
+
+TEST(Columns, HaveNamesThatAreRead) {
+  for (const Column& column : columns())
+    EXPECT_EQ(parse_column(to_string(column)), column) << to_string(column);
+  const auto other = parse_column("kernel/unotify");
+  ASSERT_TRUE(other);
+  EXPECT_TRUE(other->own_kernel());
+  EXPECT_EQ(to_string(*other), "kernel/unotify");
+  EXPECT_EQ(to_string(*parse_column("kernel/auto")), "kernel");
+  for (const char* text : {"", "kernels", "full/trap", "kernel/", "kernel/magic", "/unotify"})
+    EXPECT_FALSE(parse_column(text)) << text;
+}
+
+TEST(RenderText, GivesAKernelOfOnesOwnANarrowColumn) {
+  Report report = sample();
+  const Column kernel(Tier::kernel, SyscallMode::rewrite);
+  report.tiers.push_back(kernel);
+  report.rows[0].cells[kernel] = {{Attempt::Kind::own, 0, {}}, {}};
+  report.rows[1].cells[kernel] = {{Attempt::Kind::allowed, 0, {}}, {}};
+  EXPECT_EQ(summarise(report, kernel).own, 1U);
+  EXPECT_EQ(summarise(report, kernel).kept, 1U);
+  EXPECT_EQ(report.broken_promises(), 2U) << "what full promises, kernel does";
+  const std::string text = render_text(report, {});
+  EXPECT_NE(text.find(" own\n"), std::string::npos);
+  for (size_t begin = 0, end = 0; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1)
+    EXPECT_LE(end - begin, 120U);
+  auto again = from_json(to_json(report));
+  ASSERT_TRUE(again.ok());
+  EXPECT_EQ(again->rows[0].cells.at(kernel).attempt.word(), "own");
+}
+
 TEST(ReadAttempts, RefusesOutputThatIsCutShortOrForged) {
   EXPECT_FALSE(read_attempts("kill\tallowed\t0\t\n", {}).ok()) << "no end";
   EXPECT_FALSE(read_attempts("", {}).ok());

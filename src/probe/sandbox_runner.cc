@@ -11,6 +11,8 @@
 #include <memory>
 #include <sstream>
 
+#include "probe/host_state.h"
+
 namespace sandstone::probe {
 namespace {
 
@@ -30,9 +32,13 @@ std::vector<std::string> split(const std::string& line, size_t fields) {
 }
 
 std::optional<Kind> kind_of(const std::string& word) {
-  static const std::map<std::string, Kind> kKinds = {
-      {"allowed", Kind::allowed}, {"errno", Kind::refused},     {"no-effect", Kind::without_effect},
-      {"signal", Kind::signaled}, {"timeout", Kind::timed_out}, {"not-applicable", Kind::not_applicable}};
+  static const std::map<std::string, Kind> kKinds = {{"allowed", Kind::allowed},
+                                                     {"own", Kind::own},
+                                                     {"errno", Kind::refused},
+                                                     {"no-effect", Kind::without_effect},
+                                                     {"signal", Kind::signaled},
+                                                     {"timeout", Kind::timed_out},
+                                                     {"not-applicable", Kind::not_applicable}};
   const auto found = kKinds.find(word);
   return found == kKinds.end() ? std::nullopt : std::optional(found->second);
 }
@@ -44,7 +50,7 @@ bool has(const WallSet& walls, const std::string& wall) {
 }  // namespace
 
 Result<std::map<std::string, Attempt>> read_attempts(const std::string& output,
-                                                     const std::set<std::string>& seen) {
+                                                     const std::set<std::string>& seen, bool own_kernel) {
   std::map<std::string, Attempt> attempts;
   std::istringstream lines(output);
   bool complete = false;
@@ -55,10 +61,14 @@ Result<std::map<std::string, Attempt>> read_attempts(const std::string& output,
     }
     const auto fields = split(line, 4);
     if (fields.size() != 4) return Error{"probe program", "a line of its output makes no sense", {}};
-    // A claim counts only if the canary saw the thing happen.
-    const std::string word = fields[1] != "claimed"       ? fields[1]
-                             : seen.count(fields[0]) != 0 ? "allowed"
-                                                          : "no-effect";
+    // A claim counts only if the host's side saw the thing happen.
+    std::string word = fields[1];
+    if (seen.count(fields[0]) != 0 && (word == "claimed" || word == "gained"))
+      word = "allowed";
+    else if (word == "claimed")
+      word = own_kernel ? "own" : "no-effect";
+    else if (word == "gained")
+      word = own_kernel ? "own" : "allowed";
     const auto kind = kind_of(word);
     if (!kind) return Error{"probe program", "an unknown result in its output", {}};
     attempts[fields[0]] = {*kind, static_cast<int>(std::strtol(fields[2].c_str(), nullptr, 10)), fields[3]};
@@ -81,13 +91,14 @@ std::vector<std::string> SandboxRunner::command() const {
   return argv;
 }
 
-Result<Run> SandboxRunner::run(Tier tier) {
-  RunSpec spec = RunSpec::command(command()).with_tier(tier);
-  if (tier != Tier::none) {
+Result<Run> SandboxRunner::run(const Column& column) {
+  RunSpec spec = RunSpec::command(command()).with_tier(column.tier);
+  spec.syscall_mode = column.mode;
+  if (column != Tier::none) {
     spec.with_bind(parameter("shared"), parameter("shared"), Access::read_only);
     spec.user = User{workload_uid(), workload_uid()};
   }
-  return run(std::move(spec));
+  return run(std::move(spec), column.own_kernel());
 }
 
 Result<Run> SandboxRunner::run(const WallSet& walls) {
@@ -100,19 +111,21 @@ Result<Run> SandboxRunner::run(const WallSet& walls) {
   return run(std::move(spec));
 }
 
-Result<Run> SandboxRunner::run(RunSpec spec) {
+Result<Run> SandboxRunner::run(RunSpec spec, bool own_kernel) {
   spec.with_timeout(std::chrono::seconds(120));
   if (auto ready = canary_.reset(); !ready) return ready.error();
+  const HostState before = HostState::look();
   auto sandbox = Sandbox::start(std::move(spec), {Stream::null, Stream::pipe, Stream::null});
   if (!sandbox) return sandbox.error();
   const std::string output = sandbox->read_stdout();
   const Outcome outcome = sandbox->wait();
   auto seen = canary_.inspect();
   if (!seen) return seen.error();
+  if (own_kernel) seen->merge(before.differences(HostState::look()));
   if (!outcome.error.what.empty()) return outcome.error;
   if (outcome.cause != Cause::exited)
     return Error{"probe program", fmt::format("it was ended: {}", to_string(outcome.cause)), {}};
-  auto attempts = read_attempts(output, *seen);
+  auto attempts = read_attempts(output, *seen, own_kernel);
   if (!attempts) return attempts.error();
   return Run{outcome.walls, std::move(*attempts)};
 }

@@ -8,6 +8,10 @@ namespace sandstone::runtime {
 // Makes the call that is in the registers, and leaves them as they are to be when the guest goes on.
 void dispatch(Thread* thread, Context& context);
 
+// notify.cc, for Mode::notify; the second does nothing in the others.
+void leave_kernel(Start* start);  // the first guest: out of reach of what it was forked from, and behind its filter
+void begin(Thread* thread, uint64_t task);
+
 // process.cc
 long clone(Thread* thread, Context& context, uint64_t number);
 void execute(Thread* thread, Context& context, uint64_t number);

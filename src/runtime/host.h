@@ -30,7 +30,7 @@ T* pointer(uint64_t address) {
 
 // errno's, as far as they are needed here.
 enum : long {
-  kEperm = 1, kEsrch = 3, kEintr = 4, kEagain = 11, kEnomem = 12, kEacces = 13, kEfault = 14, kEexist = 17, kEinval = 22,
+  kEperm = 1, kEsrch = 3, kEintr = 4, kEagain = 11, kEnomem = 12, kEacces = 13, kEfault = 14, kEexist = 17, kEnodev = 19, kEinval = 22,
   kEnosys = 38, kEnotsup = 95, kErestart = 512,
 };
 

@@ -11,9 +11,9 @@ constexpr uint64_t kEnd = 0x7ffffffff000;
 constexpr uint64_t kShared = 1, kPrivate = 2, kSharedValidate = 3, kTypeMask = 0xf, kFixed = 0x10, kAnonymous = 0x20,
                    kGrowsDown = 0x100, kLocked = 0x2000, kNoReserve = 0x4000, kPopulate = 0x8000, kHuge = 0x40000,
                    kFixedNoReplace = 0x100000;
-constexpr uint64_t kWrite = 2, kExecute = 4;
+constexpr uint64_t kRead = 1, kWrite = 2, kExecute = 4;
 constexpr uint64_t kMayMove = 1, kRemapFixed = 2, kDontUnmap = 4;
-constexpr uint64_t kRemove = 9, kDoFork = 11, kDontFork = 10;
+constexpr uint64_t kDontNeed = 4, kRemove = 9, kDoFork = 11, kDontFork = 10;
 
 // More than this is mapped as it is touched, so many pages at a time.
 constexpr uint64_t kAtOnce = 512, kAround = 64;
@@ -63,8 +63,20 @@ long reserve_file(uint64_t at, uint64_t size, uint64_t protection, bool shared) 
   return host_map(at, size, protection, (shared ? kShared : kPrivate) | kFixed | kNoReserve, boot.memory_fd, boot.memory_size);
 }
 
+// By notification there are no pages to share with the library kernel: a private mapping of a file is a copy, read at once.
+long copy_file(Thread* thread, uint64_t at, uint64_t size, uint64_t protection, uint64_t fd, uint64_t offset) {
+  if (const long made = host_map(at, size, kRead | kWrite, kPrivate | kAnonymous | kFixed | kNoReserve, -1, 0); failed(made)) return made;
+  for (uint64_t done = 0; done < size;) {
+    const long got = library(thread, SYS_pread64, fd, at + done, size - done, offset + done);
+    if (got <= 0) break;
+    done += static_cast<uint64_t>(got);
+  }
+  return protection == (kRead | kWrite) ? 0 : host(SYS_mprotect, static_cast<long>(at), static_cast<long>(size), static_cast<long>(protection));
+}
+
 long map_file(Thread* thread, uint64_t at, uint64_t size, uint64_t protection, uint64_t flags, uint64_t fd, uint64_t offset) {
   const bool shared = (flags & kTypeMask) != kPrivate;
+  if (shared && by_notification()) return -kEnodev;  // it could be seen by nobody else, and would be written nowhere
   const bool fixed = (flags & (kFixed | kFixedNoReplace)) != 0;
   if (!fixed || (flags & kFixedNoReplace) != 0) {
     // The host chooses the place.
@@ -79,10 +91,12 @@ long map_file(Thread* thread, uint64_t at, uint64_t size, uint64_t protection, u
     return mapped;
   }
   has_files = true;
-  if (const long reserved = reserve_file(at, size, protection, shared); failed(reserved)) {
+  if (const long reserved = by_notification() ? copy_file(thread, at, size, protection, fd, offset) : reserve_file(at, size, protection, shared);
+      failed(reserved)) {
     library(thread, SYS_munmap, at, size);
     return reserved;
   }
+  if (by_notification()) return static_cast<long>(at);
   const uint64_t pages = size / kPage;
   fill(thread, at, pages <= kAtOnce || (flags & kPopulate) != 0 ? pages : kAround, protection, shared);
   if (!shared && (protection & kExecute) != 0) patch(thread, at, size, fd, offset, protection);
@@ -211,6 +225,18 @@ long remap_file(Thread* thread, const lib_area& area, uint64_t at, uint64_t old_
   return failed(reserved) ? reserved : moved;
 }
 
+// A copy moves like any memory. What it would grow by is not there.
+long remap_copy(Thread* thread, uint64_t at, uint64_t old_size, uint64_t size, uint64_t flags, uint64_t wanted) {
+  if (size > old_size) return -kEnomem;
+  const long moved = host(SYS_mremap, static_cast<long>(at), static_cast<long>(old_size), static_cast<long>(size), static_cast<long>(flags),
+                          static_cast<long>(wanted));
+  if (failed(moved)) return moved;
+  const auto to = static_cast<uint64_t>(moved);
+  if (to != at) library(thread, SYS_mremap, at, old_size, size, kMayMove | kRemapFixed, to);
+  else if (size < old_size) library(thread, SYS_munmap, at + size, old_size - size);
+  return moved;
+}
+
 }  // namespace
 
 long remap(Thread* thread, uint64_t at, uint64_t old_size, uint64_t size, uint64_t flags, uint64_t wanted) {
@@ -221,7 +247,8 @@ long remap(Thread* thread, uint64_t at, uint64_t old_size, uint64_t size, uint64
   if ((flags & kRemapFixed) != 0 && (wanted % kPage != 0 || !is_guests(wanted, size))) return -kEinval;
   const Locked locked;
   lib_area area{};
-  if (area_in(thread, at, old_size == 0 ? kPage : old_size, area) && area.start == at) return remap_file(thread, area, at, old_size, size, flags, wanted);
+  if (area_in(thread, at, old_size == 0 ? kPage : old_size, area) && area.start == at)
+    return by_notification() ? remap_copy(thread, at, old_size, size, flags, wanted) : remap_file(thread, area, at, old_size, size, flags, wanted);
   const long result = host(SYS_mremap, static_cast<long>(at), static_cast<long>(old_size), static_cast<long>(size), static_cast<long>(flags),
                            static_cast<long>(wanted));
   if (!failed(result) && has_files && (flags & kRemapFixed) != 0) library(thread, SYS_munmap, wanted, size);
@@ -234,6 +261,7 @@ long advise(Thread* thread, uint64_t at, uint64_t size, uint64_t advice) {
   lib_area area{};
   const Locked locked;
   if (advice == kRemove && area_in(thread, at, page_up(size), area)) return -kEinval;  // it would be the kernel's memory
+  if (advice == kDontNeed && by_notification() && area_in(thread, at, page_up(size), area)) return 0;  // a copy cannot be read again
   return host(SYS_madvise, static_cast<long>(at), static_cast<long>(size), static_cast<long>(advice));
 }
 
@@ -276,7 +304,7 @@ long set_break(Thread* thread, uint64_t wanted) {
 }
 
 bool map_file_page(Thread* thread, uint64_t where) {
-  return has_files && is_guests(page_down(where), kPage) && library(thread, LIB_CALL_TOUCH, where) > 0;
+  return has_files && !by_notification() && is_guests(page_down(where), kPage) && library(thread, LIB_CALL_TOUCH, where) > 0;
 }
 
 bool touch_arguments(const uint64_t* r) {

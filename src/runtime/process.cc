@@ -105,6 +105,7 @@ extern "C" void rt_child(Thread* child) {
     memory_shared = false;
   }
   become(child);
+  begin(child, child->task);
   const uint64_t tid_at = child->child_tid;
   if (tid_at != 0) put_word(tid_at, static_cast<uint32_t>(library(child, SYS_gettid)));
   child->carrier->hold = 0;
@@ -117,12 +118,15 @@ bool move_out(Thread* thread) {
   const uint64_t all = ~uint64_t{0}, none = 0;
   // The one that is left behind must not run a handler: its stack is in use.
   host(SYS_rt_sigprocmask, 2 /* SIG_SETMASK */, word(&all), 0, 8);
+  const long task = by_notification() ? library(thread, kCallMove) : 0;
   if (fork_over(static_cast<long>(kParent), &threads_alive) < 0) {
+    begin(thread, static_cast<uint64_t>(task));
     host(SYS_rt_sigprocmask, 2, word(&none), 0, 8);
     return false;
   }
   thread->carrier->tid = static_cast<uint32_t>(host(SYS_gettid));
   thread->carrier->pid = static_cast<uint32_t>(host(SYS_getpid));
+  begin(thread, static_cast<uint64_t>(task));
   thread->shares_memory = false;
   thread->kicked = 1;  // what came for the one that we were
   threads_alive = 1;
@@ -152,8 +156,13 @@ long clone(Thread* thread, Context& context, uint64_t number) {
     give_back(child);
     return pid;
   }
-  boot.kernel->bind(child->carrier, static_cast<lib_s32>(thread->carrier->cloned));
-  child->carrier->vmalloc_generation = thread->carrier->vmalloc_generation;
+  child->task = thread->carrier->cloned;
+  if (by_notification()) {
+    child->carrier->task = child->task;  // until the kernel's process finds it dead
+  } else {
+    boot.kernel->bind(child->carrier, static_cast<lib_s32>(child->task));
+    child->carrier->vmalloc_generation = thread->carrier->vmalloc_generation;
+  }
   if (!is_thread) {
     child->alternate = thread->alternate;
     child->alternate_size = thread->alternate_size;
@@ -189,7 +198,8 @@ long clone(Thread* thread, Context& context, uint64_t number) {
   memory_lock.unlock();
   if (made < 0) {
     if (is_thread || shares) __atomic_fetch_sub(&threads_alive, 1, __ATOMIC_ACQ_REL);
-    boot.kernel->unbind(child->carrier);
+    if (by_notification()) library(thread, kCallForget, child->task);
+    else boot.kernel->unbind(child->carrier);
     if (!is_thread) {
       library(thread, SYS_kill, static_cast<uint64_t>(pid), kSigKill);
       library(thread, SYS_wait4, static_cast<uint64_t>(pid), 0, 0x40000000 /* __WALL */, 0);

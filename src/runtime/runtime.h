@@ -1,7 +1,7 @@
 // The run-time of guests: what lies in every process of a guest's tree, below the library kernel, and serves its system
 // calls. Freestanding: no libc, no thread-local storage, general registers only, since the guest's are live while it runs.
 //
-// This header is what it shares with the program that loads it (src/sandbox_kernel).
+// This header is what it shares with the program that loads it (src/kernel).
 #pragma once
 
 #include <lib_abi.h>
@@ -32,9 +32,31 @@ inline constexpr int kKick = 63;
 // How a guest's calls come in.
 enum class Mode : uint32_t { trap, rewrite, notify };
 
+// Mode::notify: the library kernel is in its own process alone. A call of the run-time's is words in the thread's slot and
+// then the one `syscall` instruction that ends at Header::notify_end, whatever its number; the kernel's process answers it.
+// Calls of the guest's own code that the library kernel serves go there without the run-time.
+struct Request {
+  uint64_t number;
+  uint64_t words[6];
+  uint32_t held;  // as lib_carrier.hold
+};
+
+// In a slot, after the Thread. The slot's carrier is a copy for the run-time: the real one is in the kernel's process, which
+// writes status, signal, hold and cloned to the copy, and task and used when it finds the thread dead, and reads nothing there.
+inline constexpr uint64_t kRequestAt = 1024, kCarrierAt = 2048;
+
+// Calls beside the system calls and LIB_CALL_…, for that process alone.
+inline constexpr uint64_t kCallDue = LIB_CALL_BASE + 0x100;     // what the last call of the guest's own code, or else anything, has
+                                                                // left to deliver -> number of the call to make again + 1, or 0
+inline constexpr uint64_t kCallBegin = LIB_CALL_BASE + 0x101;   // task as in lib_carrier.cloned, the host's pid: it is this thread's
+inline constexpr uint64_t kCallMove = LIB_CALL_BASE + 0x102;    // another thread is to begin with this one's task -> that task
+inline constexpr uint64_t kCallForget = LIB_CALL_BASE + 0x103;  // task: nobody will begin with it
+
 // Filled in by the loader, before the first guest.
 struct Boot {
-  lib_header* kernel;
+  lib_s64 (*enter)(lib_carrier* carrier, lib_u64 number, lib_u64 a, lib_u64 b, lib_u64 c, lib_u64 d, lib_u64 e, lib_u64 f);
+  lib_header* kernel;       // null in Mode::notify, as are the next two
+  uint64_t kernel_text, kernel_text_end;
   int32_t memory_fd;        // the library kernel's memory file
   uint64_t memory_size;
   uint64_t kept_start, kept_end;  // the host's vdso and its data: stay through exec
@@ -90,6 +112,10 @@ struct Start {
   const char* const* environment;
   const void* filter;       // struct sock_fprog, or null
   int64_t error;            // out, if nothing could be executed: -errno. In memory that both processes see
+  // Mode::notify.
+  uint64_t task;            // as in kCallBegin
+  uint32_t listener;        // futex; out: the descriptor of the notifications + 1, in the table that both processes share
+  uint32_t may_run;         // futex: the kernel's process stands behind its own wall
 };
 
 struct Header {
@@ -97,6 +123,7 @@ struct Header {
   Boot* boot;
   [[noreturn]] void (*start)(Start* start);
   uint64_t entry;  // where a rewritten call site goes on
+  uint64_t notify_end;
 };
 
 }  // namespace sandstone::runtime

@@ -20,8 +20,7 @@ extern const char rt_leave_window[], rt_leave_window_end[], rt_restorer_last[], 
 namespace {
 
 constexpr int kSigIll = 4, kSigTrap = 5, kSigBus = 7, kSigFpe = 8, kSigKill = 9, kSigSegv = 11, kSigSys = 31;
-constexpr uint64_t kOnStack = 0x08000000, kNoDefer = 0x40000000, kSigInfo = 4, kHasRestorer = 0x04000000;
-constexpr uint64_t kSaRestart = 0x10000000;
+constexpr uint64_t kOnStack = 0x08000000, kRestart = 0x10000000, kNoDefer = 0x40000000, kSigInfo = 4, kHasRestorer = 0x04000000;
 constexpr uint32_t kDisable = 2, kOnAlternate = 1, kSsAutoDisarm = 1U << 31;
 constexpr uint64_t kRedZone = 128;
 constexpr uint64_t kDirection = 0x400, kTrapFlag = 0x100;
@@ -63,7 +62,7 @@ constexpr uint64_t kMostState = 12 << 10;
 uint64_t address(const char* label) { return reinterpret_cast<uint64_t>(label); }
 
 bool in_runtime(uint64_t ip) { return ip >= address(rt_text_start) && ip < address(rt_text_end); }
-bool in_kernel(uint64_t ip) { return ip >= boot.kernel->text_start && ip < boot.kernel->text_end; }
+bool in_kernel(uint64_t ip) { return ip >= boot.kernel_text && ip < boot.kernel_text_end; }
 
 bool on_alternate(const Thread* thread, uint64_t sp) {
   return thread->alternate_size != 0 && sp > thread->alternate && sp - thread->alternate <= thread->alternate_size;
@@ -203,9 +202,11 @@ bool signal_due(Thread* thread) {
   return status == LIB_SIGNAL;
 }
 
-bool ask(Thread* thread) {
+// `again`: the call that is to be made again after the handler.
+bool ask(Thread* thread, uint64_t* again = nullptr) {
   thread->carrier->hold = 0;
-  library_as_guest(thread, SYS_getppid);
+  const long result = library_as_guest(thread, by_notification() ? kCallDue : SYS_getppid);
+  if (by_notification() && again != nullptr && result > 0) *again = static_cast<uint64_t>(result) - 1;
   return signal_due(thread);
 }
 
@@ -243,14 +244,17 @@ bool settle_interrupted(Thread* thread, Context& context, uint64_t number, bool 
   thread->kicked = 0;
   if (!ask(thread)) return true;
   context.r[RAX] = static_cast<uint64_t>(-kEintr);
-  if (restarts && (thread->carrier->signal.flags & kSaRestart) != 0) again(context, number);
+  if (restarts && (thread->carrier->signal.flags & kRestart) != 0) again(context, number);
   deliver(thread, context);
   return false;
 }
 
 void look(Thread* thread, Context& context) {
   __atomic_store_n(&thread->kicked, 0, __ATOMIC_SEQ_CST);
-  if (ask(thread)) deliver(thread, context);
+  uint64_t number = kNoRestart;
+  if (!ask(thread, &number)) return;
+  if (number != kNoRestart) again(context, number);
+  deliver(thread, context);
 }
 
 void fault(Thread* thread, Context& context, int signal, int code, uint64_t where) {
@@ -385,10 +389,10 @@ extern "C" void rt_on_fault(int number, void* info, void* frame) {
   fault(thread, context, number, code, where);
 }
 
-void install(int number, void (*handler)(int, void*, void*)) {
+void install(int number, void (*handler)(int, void*, void*), uint64_t more = 0) {
   const struct {
     uint64_t handler, flags, restorer, mask;
-  } action{reinterpret_cast<uint64_t>(handler), kSigInfo | kOnStack | kNoDefer | kHasRestorer, reinterpret_cast<uint64_t>(rt_restorer), 0};
+  } action{reinterpret_cast<uint64_t>(handler), kSigInfo | kOnStack | kNoDefer | kHasRestorer | more, reinterpret_cast<uint64_t>(rt_restorer), 0};
   host(SYS_rt_sigaction, number, word(&action), 0, 8);
 }
 
@@ -412,7 +416,8 @@ extern "C" void rt_call(uint64_t* registers) {
 
 void install_handlers() {
   install(kSigSys, rt_on_call);
-  install(kKick, rt_on_kick);
+  // A kick may come before the kernel's process has taken up a call: it is made then, after what is due.
+  install(kKick, rt_on_kick, by_notification() ? kRestart : 0);
   for (const int number : {kSigSegv, kSigBus, kSigFpe, kSigIll, kSigTrap}) install(number, rt_on_fault);
   const uint64_t none = 0;
   host(SYS_rt_sigprocmask, 2, word(&none), 0, 8);

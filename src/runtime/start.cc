@@ -8,15 +8,21 @@ namespace sandstone::runtime {
 extern "C" {
 [[noreturn]] void rt_go_to(uint64_t* registers);
 [[noreturn]] void rt_start_on(uint64_t stack, Start* start);
-extern const char rt_entry[];
+extern const char rt_entry[], rt_notify_end[];
 }
 
+// By notification the slots' numbers are the guests' own affair, and this is the first.
+static uint64_t slot_of(const Start& start) { return by_notification() ? kSlots : kSlots + (start.carrier->id - 1) * kSlotSize; }
+
 extern "C" [[noreturn]] void rt_start_here(Start* start) {
-  auto* thread = pointer<Thread>(kSlots + (start->carrier->id - 1) * kSlotSize);
+  auto* thread = pointer<Thread>(slot_of(*start));
   threads_alive = 1;
   become(thread);
   install_handlers();
-  if (start->filter != nullptr && host(SYS_seccomp, 1 /* SECCOMP_SET_MODE_FILTER */, 0, word(start->filter)) < 0) host(SYS_exit_group, 125);
+  if (by_notification()) {
+    leave_kernel(start);
+    begin(thread, start->task);
+  } else if (start->filter != nullptr && host(SYS_seccomp, 1 /* SECCOMP_SET_MODE_FILTER */, 0, word(start->filter)) < 0) host(SYS_exit_group, 125);
   auto* r = pointer<uint64_t>(thread->stack - sizeof(uint64_t) * kRegisters);
   Context context{r, nullptr, nullptr};
   // What the program leaves of its registers is at the top of the stack that we are on: below it is ours.
@@ -32,19 +38,24 @@ extern "C" [[noreturn]] void rt_start_here(Start* start) {
 }
 
 [[noreturn]] static void start_runtime(Start* start) {
-  const uint64_t slot = kSlots + (start->carrier->id - 1) * kSlotSize;
+  const uint64_t slot = slot_of(*start);
   auto* thread = pointer<Thread>(slot);
   memset(thread, 0, sizeof *thread);
   thread->self = thread;
   thread->stack = slot + kSlotSize;
   thread->carrier = start->carrier;
+  if (by_notification()) {
+    thread->carrier = pointer<lib_carrier>(slot + kCarrierAt);
+    thread->carrier->id = thread->carrier->used = 1;
+  }
   note_slot(thread);
   rt_start_on(thread->stack - 512, start);
 }
 
 extern "C" {
 extern const Header rt_header;
-[[gnu::section(".header"), gnu::used]] const Header rt_header{kMagic, &boot, start_runtime, reinterpret_cast<uint64_t>(rt_entry)};
+[[gnu::section(".header"), gnu::used]] const Header rt_header{kMagic, &boot, start_runtime, reinterpret_cast<uint64_t>(rt_entry),
+                                                                  reinterpret_cast<uint64_t>(rt_notify_end)};
 }
 
 }  // namespace sandstone::runtime

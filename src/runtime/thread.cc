@@ -44,10 +44,10 @@ void note_slot(const Thread* thread) {
 
 Thread* take_thread() {
   static uint32_t hint;
-  lib_carrier* carriers = boot.kernel->carriers;
   for (uint32_t i = 0; i < LIB_MAX_CARRIERS; ++i) {
     const uint32_t at = (hint + i) % LIB_MAX_CARRIERS;
-    lib_carrier& carrier = carriers[at];
+    lib_carrier& carrier =
+        by_notification() ? *pointer<lib_carrier>(kSlots + at * kSlotSize + kCarrierAt) : boot.kernel->carriers[at];
     uint32_t expected = 0;
     if (__atomic_load_n(&carrier.used, __ATOMIC_RELAXED) != 0 ||
         !__atomic_compare_exchange_n(&carrier.used, &expected, 1, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
@@ -88,7 +88,7 @@ void become(Thread* thread) {
 
 long library(Thread* thread, uint64_t number, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f) {
   if (thread->carrier->hold == 0) thread->carrier->hold = 1;
-  return boot.kernel->enter(thread->carrier, number, a, b, c, d, e, f);
+  return boot.enter(thread->carrier, number, a, b, c, d, e, f);
 }
 
 namespace {

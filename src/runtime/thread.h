@@ -33,6 +33,7 @@ struct Thread {
   Thread* vfork_parent;  // to tell so
   uint64_t robust_list;
   uint64_t child_tid;    // to fill in at the start
+  uint64_t task;         // to begin with
   uint32_t process;      // its process, as the guest knows it
   bool shares_memory;    // with another process: vfork(2), or clone(2) with CLONE_VM alone
   bool copies_memory;    // at its start: a process like fork(2)'s
@@ -57,8 +58,10 @@ long library(Thread* thread, uint64_t number, uint64_t a = 0, uint64_t b = 0, ui
 // The guest's own call: a signal that is due is in the carrier then.
 inline long library_as_guest(Thread* thread, uint64_t number, uint64_t a = 0, uint64_t b = 0, uint64_t c = 0, uint64_t d = 0,
                              uint64_t e = 0, uint64_t f = 0) {
-  return boot.kernel->enter(thread->carrier, number, a, b, c, d, e, f);
+  return boot.enter(thread->carrier, number, a, b, c, d, e, f);
 }
+
+inline bool by_notification() { return boot.mode == Mode::notify; }
 
 // Reserves a carrier and its slot; null: all are taken. Nobody makes calls with it yet.
 Thread* take_thread();

@@ -25,6 +25,7 @@ Result<std::string> print_config(const RunSpec& spec) {
   out["tier"] = to_string(spec.tier);
   if (spec.tier == Tier::kernel) {
     out["syscall_mode"] = to_string(spec.syscall_mode);
+    out["audit"] = spec.audit;
     if (!spec.trace.empty()) {
       out["trace"] = spec.trace;
       out["trace_format"] = spec.trace_json ? "json" : "text";

@@ -209,6 +209,15 @@ constexpr Setting kSettings[] = {
        return {};
      },
      {"syscall-mode", 0, 1, "MODE", "tier kernel: auto, unotify, trap or rewrite (default auto)", Group::walls}},
+    {"audit",
+     "audit",
+     toggle,
+     false,
+     [](Draft& d, Text t, Text) -> Result<void> {
+       d.spec.audit = is_true(t);
+       return {};
+     },
+     {"audit", 0, 0, "", "tier kernel: answer and trace system calls where the workload cannot reach, at some 10 us each", Group::walls}},
     {"trace",
      "trace",
      text,

@@ -123,6 +123,9 @@ Result<void> RunSpec::check() const {
     return Error{"--syscall-mode", fmt::format("the tier {} leaves the system calls to the host", to_string(tier)), "add --tier kernel"};
   if (tier == Tier::kernel && network == Network::host)
     return Error{"--network", "the tier kernel has a network of its own, never the host's", "--network user, or --tier full"};
+  if (tier != Tier::kernel && audit) return Error{"--audit", fmt::format("the tier {} does not see the system calls", to_string(tier)), "add --tier kernel"};
+  if (audit && chosen_syscall_mode() != SyscallMode::unotify)
+    return Error{"--audit", fmt::format("a workload could forge what the mode {} sees", to_string(syscall_mode)), "leave --syscall-mode out, or say unotify"};
   if (tier != Tier::kernel && !trace.empty())
     return Error{"--trace", fmt::format("the tier {} does not see the system calls", to_string(tier)), "add --tier kernel"};
   if (trace.empty() && trace_json) return Error{"--trace-format", "there is no trace", "add --trace FILE"};

@@ -41,6 +41,10 @@ class SeccompWall final : public Wall {
       // Only an experiment has this wall without no_new_privs, and then no capability is left to load a filter with.
       if (const long r = sys::call(SYS_prctl, 38 /* PR_SET_NO_NEW_PRIVS */, 1, 0, 0, 0); r < 0) return child.fail(static_cast<int>(r), "set no_new_privs");
     }
+    if (child.setup.serves_calls) {
+      const long r = load(serving_filter(), 0);
+      return r == 0 || child.fail(static_cast<int>(r), "load the filter");
+    }
     if (notify_) {
       long r = load(full_filter(true), SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV);
       if (r == -EINVAL) r = load(full_filter(true), SECCOMP_FILTER_FLAG_NEW_LISTENER);  // before Linux 5.19

@@ -115,6 +115,13 @@ constexpr bool no_number_twice() {
 }
 static_assert(no_number_twice(), "a system call has two verdicts");
 
+constexpr std::array<Rule, kRules> kServingPolicy = [] {
+  std::array<Rule, kRules> rules = kPolicy;
+  for (Rule& rule : rules)
+    if (rule.number == SYS_process_vm_readv || rule.number == SYS_process_vm_writev || rule.number == SYS_seccomp) rule.verdict = {Kind::allow};
+  return rules;
+}();
+
 template <bool notify>
 constexpr auto kProgram = [] {
   std::array<sock_filter, seccomp::compile(kPolicy, notify).size()> program{};
@@ -123,6 +130,11 @@ constexpr auto kProgram = [] {
 }();
 constexpr auto kNotifying = kProgram<true>;
 constexpr auto kSilent = kProgram<false>;
+constexpr auto kServing = [] {
+  std::array<sock_filter, seccomp::compile(kServingPolicy, false).size()> program{};
+  std::ranges::copy(seccomp::compile(kServingPolicy, false), program.begin());
+  return program;
+}();
 static_assert(kSilent.size() <= BPF_MAXINSNS && kNotifying.size() <= BPF_MAXINSNS);
 
 constexpr const char* kNames[] = {
@@ -137,6 +149,8 @@ std::span<const sock_filter> full_filter(bool notify) {
   if (notify) return kNotifying;
   return kSilent;
 }
+
+std::span<const sock_filter> serving_filter() { return kServing; }
 
 std::string_view syscall_name(uint32_t number) {
   return number < std::size(kNames) && kNames[number] != nullptr ? kNames[number] : std::string_view("unknown syscall");

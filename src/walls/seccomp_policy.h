@@ -43,6 +43,10 @@ constexpr int refusal_error(uint32_t number) {
 // The policy as a program; with `notify`, refusals go to a listener. See seccomp_compile.h.
 std::span<const sock_filter> full_filter(bool notify);
 
+// For a program of ours that answers its children's calls: it may install a listener, the only one that there can be, and copy
+// from and to their memory. Refusals fail silently. What it starts is to be held by a filter of its own.
+std::span<const sock_filter> serving_filter();
+
 // "openat", or "syscall 1234" for a number without a name.
 std::string_view syscall_name(uint32_t number);
 

@@ -47,3 +47,4 @@ extern const Attack kSeccompAttacks[];
 extern const Attack kProcessAttacks[];
 extern const Attack kHostAttacks[];
 extern const Attack kReportAttacks[];
+extern const Attack kRuntimeAttacks[];

@@ -50,6 +50,7 @@ struct IdRange {
 struct Squash {
   uid_t uid = 0;
   gid_t gid = 0;
+  bool lenient = false;  // giving a file to somebody else succeeds and changes nothing, so that root's tar(1) is content
 };
 
 enum class CachePolicy : uint8_t {
@@ -71,6 +72,7 @@ struct Options {
   std::vector<IdRange> gids;
   bool set_id_bits =
       false;  // false: set-user-id and set-group-id bits are dropped from what the guest asks for
+  bool direct_io = true;    // false: opening with O_DIRECT answers EINVAL, for a guest whose memory takes no part in it
   bool user_xattrs = true;  // "user.*"; all other extended attributes are hidden in any case
 
   // Bounds. The first two are lowered to what RLIMIT_NOFILE leaves.

@@ -167,7 +167,7 @@ int op_create(State& state, Request& request, Reply& reply) {
   const auto in = request.take<fuse_create_in>();
   const char* name = nullptr;
   if (const int error = request.take_name(name)) return error;
-  if (request.left() != 0 || (in.flags & O_ACCMODE) == O_ACCMODE) return EINVAL;
+  if (request.left() != 0 || (in.flags & O_ACCMODE) == O_ACCMODE || (!state.options.direct_io && (in.flags & O_DIRECT) != 0)) return EINVAL;
   if (in.mode != 0 && (in.mode & S_IFMT) != 0 && (in.mode & S_IFMT) != S_IFREG) return EINVAL;
   Plan made;
   if (const int error = plan(state, request, in.mode, made)) return error;

@@ -18,7 +18,7 @@ int State::open_file(const Pin& node, int flags, Fd& out) const {
 }
 
 int State::open_for_guest(const Pin& node, uint32_t flags, uint32_t fuse_flags, Fd& out) const {
-  if ((flags & O_ACCMODE) == O_ACCMODE) return EINVAL;
+  if ((flags & O_ACCMODE) == O_ACCMODE || (!options.direct_io && (flags & O_DIRECT) != 0)) return EINVAL;
   // Not O_APPEND, which each write says anew; not O_DIRECT, which asks for an alignment that guest memory
   // need not have.
   constexpr uint32_t kPassed = O_ACCMODE | O_TRUNC | O_SYNC | O_DSYNC;

@@ -73,7 +73,7 @@ int State::host_owner(uint32_t uid, uint32_t gid, Owner& owner) const {
     // impossible.
     const bool same = (uid == Owner::kLeave || uid == options.squash->uid) &&
                       (gid == Owner::kLeave || gid == options.squash->gid);
-    return same ? 0 : EPERM;
+    return same || options.squash->lenient ? 0 : EPERM;
   }
   if (uid != Owner::kLeave) {
     const auto mapped = uids.to_host(uid);

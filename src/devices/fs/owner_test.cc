@@ -65,6 +65,16 @@ TEST(FuseOwner, SquashedFilesHaveTheOneOwner) {
   EXPECT_EQ(host(served, "a").st_uid, ::geteuid());
 }
 
+TEST(FuseOwner, OrAcceptAnyAndKeepTheOne) {
+  Options options = Served::writable();
+  options.squash = Squash{.uid = 0, .gid = 0, .lenient = true};
+  Served served(std::move(options));
+  const auto made = served.create("a", O_RDWR, 0640, FUSE_ROOT_ID, 0, 0).as<fuse_entry_out>();
+  EXPECT_EQ(change_owner(served, made.nodeid, 5, 6), 0);
+  EXPECT_EQ(served.getattr(made.nodeid).as<fuse_attr_out>().attr.uid, 0U);
+  EXPECT_EQ(host(served, "a").st_uid, ::geteuid());
+}
+
 TEST(FuseOwner, AMappedFileBelongsToItsMaker) {
   if (::geteuid() != 0) GTEST_SKIP() << "giving files away takes root";
   Served served(mapped({{0, 100000, 1000}}));

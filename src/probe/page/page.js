@@ -2,7 +2,9 @@
 (() => {
   const report = JSON.parse(document.getElementById('report').textContent);
   const tiers = report.tiers;
-  const last = tiers[tiers.length - 1];
+  // A kernel of the workload's own has a column and no walls to take away.
+  const hasOwnKernel = (tier) => tier.startsWith('kernel');
+  const last = tiers.filter((tier) => !hasOwnKernel(tier)).pop() || tiers[tiers.length - 1];
   const walled = tiers.filter((tier) => tier !== 'none');
 
   // Everything from the report goes in as text, never as markup.
@@ -50,7 +52,7 @@
       let promise = 'promises nothing';
       if (sum.promised) promise = `${sum.kept} of ${sum.promised} promises kept` + (sum.untried ? `, ${sum.untried} cannot be tried on this host` : '');
       byId('tiers').append(make('div', { class: 'tier' }, make('h3', {}, tier),
-        make('div', { class: 'count' }, String(sum.stopped), make('small', {}, ` stopped · ${sum.allowed} allowed`)), bar,
+        make('div', { class: 'count' }, String(sum.stopped), make('small', {}, (sum.own ? ` stopped, ${sum.own} of them inside only` : ' stopped') + ` · ${sum.allowed} allowed`)), bar,
         sum.broken ? make('p', { class: 'bad' }, `${plural(sum.broken, 'promise')} broken`) : null, make('p', {}, promise)));
     }
   }
@@ -104,6 +106,7 @@
 
   function sentence(operation, tier) {
     const cell = operation.tiers[tier];
+    if (cell.kind === 'own') return 'It was had of the kernel that the workload has to itself; the host’s side saw nothing of it.';
     const { kind, walls = [], together = [] } = cell.blocker;
     const list = (names, word) => names.length < 2 ? names.join('') : `${names.slice(0, -1).join(', ')} ${word} ${names[names.length - 1]}`;
     if (cell.broken) return 'This tier promises to stop it, and it was allowed.';

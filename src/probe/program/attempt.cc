@@ -97,7 +97,7 @@ Verdict open_only(const std::string& path, int flags) {
   struct stat status{};
   if (::fstat(file.get(), &status) == 0 && S_ISCHR(status.st_mode) && status.st_rdev == makedev(1, 3))
     return without_effect("/dev/null stands in its place");
-  return allowed("holds " + path + " open; nothing was done with it");
+  return gained("holds " + path + " open; nothing was done with it");
 }
 
 bool own_mount_namespace() {

@@ -22,7 +22,7 @@ Verdict read_device(const std::string& path) {
   if (!device.valid()) return refused("open " + path);
   char block[512];
   if (::read(device.get(), block, sizeof block) < 0 && errno != EAGAIN) return refused("read " + path);
-  return allowed("read from " + path);
+  return gained("read from " + path);
 }
 
 Verdict dev_mem(const Parameters&) {
@@ -62,7 +62,7 @@ Verdict dev_kvm(const Parameters&) {
   const Descriptor kvm(::open("/dev/kvm", O_RDWR | O_CLOEXEC));
   if (!kvm.valid()) return refused("open /dev/kvm");
   if (::ioctl(kvm.get(), KVM_GET_API_VERSION, 0) < 0) return refused("KVM_GET_API_VERSION");
-  return allowed("the hypervisor answers");
+  return gained("the hypervisor answers");
 }
 
 Verdict dev_tun(const Parameters&) {
@@ -72,7 +72,7 @@ Verdict dev_tun(const Parameters&) {
   request.ifr_flags = IFF_TUN | IFF_NO_PI;
   std::strcpy(request.ifr_name, "sandprobe%d");
   if (::ioctl(tun.get(), TUNSETIFF, &request) < 0) return refused("TUNSETIFF");
-  return allowed("made a network interface, which ends with the descriptor");
+  return gained("made a network interface, which ends with the descriptor");
 }
 
 // Making the node is half of the attack: a user namespace may make one on some file systems, and cannot open

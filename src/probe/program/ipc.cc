@@ -85,7 +85,7 @@ Verdict adjust_clock(const Parameters&) {
   same.modes = ADJ_TICK;
   same.tick = now.tick;
   if (::adjtimex(&same) < 0) return refused("adjtimex(ADJ_TICK)");
-  return allowed("rules the host's clock");
+  return gained("rules the host's clock");
 }
 
 Verdict control_group(const Parameters& p) {
@@ -112,13 +112,13 @@ Verdict real_time_priority(const Parameters&) {
   if (::sched_setscheduler(0, SCHED_FIFO, &parameter) != 0) return refused("sched_setscheduler(SCHED_FIFO)");
   parameter.sched_priority = 0;
   ::sched_setscheduler(0, SCHED_OTHER, &parameter);
-  return allowed("may keep a processor of the host's for itself");
+  return gained("may keep a processor of the host's for itself");
 }
 
 Verdict raise_priority(const Parameters&) {
   if (::setpriority(PRIO_PROCESS, 0, -1) != 0) return refused("setpriority(-1)");
   ::setpriority(PRIO_PROCESS, 0, 0);
-  return allowed("may go before the host's processes");
+  return gained("may go before the host's processes");
 }
 
 Verdict lock_memory(const Parameters&) {
@@ -130,7 +130,7 @@ Verdict lock_memory(const Parameters&) {
   const int failed = ::mlock(memory, kBytes);
   const int error = errno;
   ::munmap(memory, kBytes);
-  return failed == 0 ? allowed("may pin the host's memory without bound") : refused("mlock", error);
+  return failed == 0 ? gained("may pin the host's memory without bound") : refused("mlock", error);
 }
 
 constexpr Operation kOperations[] = {

@@ -31,14 +31,14 @@ constexpr char kArea[] = "kernel surface";
 Verdict descriptor_of(long fd, const char* call) {
   if (fd < 0) return refused(call);
   ::close(static_cast<int>(fd));
-  return allowed(std::string("has a descriptor from ") + call);
+  return gained(std::string("has a descriptor from ") + call);
 }
 
 // A call that failed, and the errors that only those see who passed the check of privilege.
 Verdict past_privilege(const char* call, std::initializer_list<int> errors) {
   const int error = errno;
   for (const int good : errors)
-    if (error == good) return allowed(std::string("passed the check of privilege of ") + call);
+    if (error == good) return gained(std::string("passed the check of privilege of ") + call);
   return refused(call, error);
 }
 
@@ -97,14 +97,14 @@ Verdict add_key(const Parameters&) {
   constexpr long kProcessKeyring = -2;
   if (::syscall(SYS_add_key, "user", "sandstone-probe-own", "x", 1, kProcessKeyring) < 0)
     return refused("add_key");
-  return allowed("keeps data in the kernel's key store");
+  return gained("keeps data in the kernel's key store");
 }
 
 Verdict key_control(const Parameters&) {
   constexpr long kGetKeyringId = 0;
   constexpr long kProcessKeyring = -2;
   if (::syscall(SYS_keyctl, kGetKeyringId, kProcessKeyring, 1) < 0) return refused("keyctl");
-  return allowed("drives the kernel's key store");
+  return gained("drives the kernel's key store");
 }
 
 Verdict init_module(const Parameters&) {
@@ -157,14 +157,14 @@ Verdict kernel_log(const Parameters&) {
   constexpr int kReadAll = 3;
   char text[256];
   if (::klogctl(kReadAll, text, sizeof text) < 0) return refused("syslog");
-  return allowed("read the kernel's log");
+  return gained("read the kernel's log");
 }
 
 Verdict other_personality(const Parameters&) {
   if (::personality(ADDR_NO_RANDOMIZE | READ_IMPLIES_EXEC) < 0) return refused("personality");
   if ((::personality(0xffffffff) & ADDR_NO_RANDOMIZE) == 0)
     return without_effect("the kernel kept the old one");
-  return allowed("switched address randomisation off for what it starts");
+  return gained("switched address randomisation off for what it starts");
 }
 
 Verdict segment_table(const Parameters&) {
@@ -187,7 +187,7 @@ Verdict own_listener(const Parameters&) {
 
 Verdict other_numa_policy(const Parameters&) {
   if (::syscall(SYS_set_mempolicy, 0, nullptr, 0) != 0) return refused("set_mempolicy");
-  return allowed("rules where its memory lies");
+  return gained("rules where its memory lies");
 }
 
 #if defined(__x86_64__)

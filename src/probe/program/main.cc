@@ -55,6 +55,8 @@ const char* word_for(Verdict::Kind kind) {
   switch (kind) {
     case Verdict::Kind::allowed:
       return "allowed";
+    case Verdict::Kind::gained:
+      return "gained";
     case Verdict::Kind::claimed:
       return "claimed";
     case Verdict::Kind::refused:

@@ -41,7 +41,7 @@ Verdict mount_and_look(const char* source, const char* type, unsigned long flags
     return refused("mount");
   const bool there = expected == nullptr || exists(place + "/" + expected);
   ::umount2(place.c_str(), MNT_DETACH);
-  return there ? allowed("mounted") : without_effect("mounted, but it is empty");
+  return there ? gained("mounted") : without_effect("mounted, but it is empty");
 }
 
 Verdict mount_tmpfs(const Parameters&) {
@@ -67,7 +67,7 @@ Verdict mount_overlay(const Parameters&) {
   if (::mount("overlay", scratch.path("merged").c_str(), "overlay", 0, data.c_str()) != 0)
     return refused("mount");
   ::umount2(scratch.path("merged").c_str(), MNT_DETACH);
-  return allowed("mounted an overlay: a part of the kernel with a history of holes");
+  return gained("mounted an overlay: a part of the kernel with a history of holes");
 }
 
 Verdict fs_open(const Parameters&) {
@@ -77,14 +77,14 @@ Verdict fs_open(const Parameters&) {
     return refused("fsconfig");
   const Descriptor tree(static_cast<int>(::syscall(SYS_fsmount, context.get(), FSMOUNT_CLOEXEC, 0)));
   if (!tree.valid()) return refused("fsmount");
-  return allowed("has a file system of its own, mounted nowhere");
+  return gained("has a file system of its own, mounted nowhere");
 }
 
 Verdict open_tree_clone(const Parameters&) {
   const Descriptor tree(static_cast<int>(
       ::syscall(SYS_open_tree, AT_FDCWD, "/", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE)));
   if (!tree.valid()) return refused("open_tree(OPEN_TREE_CLONE)");
-  return allowed("has a copy of all mounts, to change at will");
+  return gained("has a copy of all mounts, to change at will");
 }
 
 Verdict move_mount_attempt(const Parameters&) {
@@ -105,7 +105,7 @@ Verdict move_mount_attempt(const Parameters&) {
                                                       AT_FDCWD, scratch.path().c_str(), 0));
   if (failed != 0 && (tree.valid() || errno != EINVAL)) return refused("move_mount");
   ::umount2(scratch.path().c_str(), MNT_DETACH);
-  return allowed("attached a mount");
+  return gained("attached a mount");
 }
 
 Verdict mount_setattr_attempt(const Parameters&) {
@@ -114,7 +114,7 @@ Verdict mount_setattr_attempt(const Parameters&) {
   attributes.attr_set = MOUNT_ATTR_NOSUID;
   if (::syscall(SYS_mount_setattr, AT_FDCWD, "/proc", 0, &attributes, sizeof attributes) != 0)
     return refused("mount_setattr");
-  return allowed("changed the attributes of a mount");
+  return gained("changed the attributes of a mount");
 }
 
 // What is mounted over something hides it; taking the upper mount away shows it again.
@@ -123,7 +123,7 @@ Verdict unmount(const Parameters&) {
   const uint64_t before = mount_of("/proc");
   if (::umount2("/proc", MNT_DETACH) != 0) return refused("umount2");
   if (mount_of("/proc") == before) return without_effect("it is still there");
-  return allowed("took away a mount that was given to it");
+  return gained("took away a mount that was given to it");
 }
 
 Verdict pivot_root_attempt(const Parameters&) {
@@ -131,13 +131,13 @@ Verdict pivot_root_attempt(const Parameters&) {
   const Scratch scratch;
   if (!scratch.valid()) return not_applicable("no folder to write in");
   ::syscall(SYS_pivot_root, scratch.path().c_str(), scratch.path().c_str());
-  if (errno == EINVAL || errno == EBUSY) return allowed("passed the check of privilege of pivot_root");
+  if (errno == EINVAL || errno == EBUSY) return gained("passed the check of privilege of pivot_root");
   return refused("pivot_root");
 }
 
 Verdict chroot_attempt(const Parameters&) {
   if (::chroot("/") != 0) return refused("chroot");
-  return allowed("may change its root");
+  return gained("may change its root");
 }
 
 // The classic: whoever stands outside his root is bound by none. In a mount namespace whose root was changed

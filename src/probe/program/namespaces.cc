@@ -18,7 +18,7 @@ constexpr char kArea[] = "namespaces";
 
 Verdict make_namespace(int flags) {
   if (::unshare(flags) != 0) return refused("unshare");
-  return allowed("has a namespace of its own");
+  return gained("has a namespace of its own");
 }
 
 Verdict unshare_user(const Parameters&) {
@@ -38,7 +38,7 @@ Verdict ended_child(long pid, const char* call) {
   if (pid < 0) return refused(call);
   if (pid == 0) ::_exit(0);
   ::waitpid(static_cast<pid_t>(pid), nullptr, __WALL);
-  return allowed("has a process in namespaces of its own");
+  return gained("has a process in namespaces of its own");
 }
 
 Verdict clone_user(const Parameters&) {

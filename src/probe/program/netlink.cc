@@ -26,7 +26,7 @@ Verdict list_interfaces(const Parameters& p) {
   for (const ifaddrs* entry = list; entry != nullptr; entry = entry->ifa_next)
     found |= p.text("interface") == entry->ifa_name;
   ::freeifaddrs(list);
-  return found ? allowed("sees the host's interfaces and addresses")
+  return found ? gained("sees the host's interfaces and addresses")
                : without_effect("sees other interfaces than the host's");
 }
 
@@ -84,7 +84,7 @@ Verdict packet_filter(const Parameters&) {
   if (got < static_cast<ssize_t>(sizeof(nlmsghdr))) return refused("recv");
   auto* header = reinterpret_cast<nlmsghdr*>(answer);
   if (header->nlmsg_type == NLMSG_ERROR) return refused("NFT_MSG_GETGEN", -body_of<nlmsgerr>(header)->error);
-  return allowed("the packet filter takes orders");
+  return gained("the packet filter takes orders");
 }
 
 Verdict kernel_events(const Parameters&) {
@@ -95,13 +95,13 @@ Verdict kernel_events(const Parameters&) {
   address.nl_groups = 1;
   if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
     return refused("bind");
-  return allowed("hears of devices that come and go");
+  return gained("hears of devices that come and go");
 }
 
 Verdict audit(const Parameters&) {
   const Descriptor socket(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_AUDIT));
   if (!socket.valid()) return refused("socket(NETLINK_AUDIT)");
-  return allowed("has a socket to the audit system");
+  return gained("has a socket to the audit system");
 }
 
 constexpr Operation kOperations[] = {

@@ -195,7 +195,7 @@ Verdict packet_sniff(const Parameters& p) {
 Verdict have_socket(int family, int type, int protocol) {
   const Descriptor socket(::socket(family, type | SOCK_CLOEXEC, protocol));
   if (!socket.valid()) return refused("socket");
-  return allowed("has the socket");
+  return gained("has the socket");
 }
 
 Verdict packet_socket(const Parameters&) {
@@ -224,7 +224,7 @@ Verdict alg_socket(const Parameters&) {
   std::strcpy(address.type, "hash");
   std::strcpy(address.name, "sha256");
   if (::bind(socket.get(), generic(&address), sizeof address) != 0) return refused("bind");
-  return allowed("the kernel's cryptography answers");
+  return gained("the kernel's cryptography answers");
 }
 
 Verdict configure_interface(const Parameters&) {
@@ -235,7 +235,7 @@ Verdict configure_interface(const Parameters&) {
   if (::ioctl(socket.get(), SIOCGIFFLAGS, &request) != 0) return refused("SIOCGIFFLAGS");
   // Sets the flags that are set: the right to do so is the prize.
   if (::ioctl(socket.get(), SIOCSIFFLAGS, &request) != 0) return refused("SIOCSIFFLAGS");
-  return allowed("may configure network interfaces");
+  return gained("may configure network interfaces");
 }
 
 constexpr Operation kOperations[] = {

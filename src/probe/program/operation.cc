@@ -10,6 +10,9 @@ namespace sandstone::probe_program {
 Verdict allowed(std::string detail) {
   return {Verdict::Kind::allowed, 0, std::move(detail)};
 }
+Verdict gained(std::string detail) {
+  return {Verdict::Kind::gained, 0, std::move(detail)};
+}
 Verdict claimed(std::string detail) {
   return {Verdict::Kind::claimed, 0, std::move(detail)};
 }

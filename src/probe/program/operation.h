@@ -17,7 +17,8 @@ namespace sandstone::probe_program {
 
 struct Verdict {
   enum class Kind : uint8_t {
-    allowed,         // gained, with evidence
+    allowed,         // gained, with evidence of the host's
+    gained,          // of the kernel that answers: the host's, unless the workload has one of its own
     claimed,         // the calls succeeded; evidence is with the canary
     refused,         // the kernel said no: `error`
     without_effect,  // nothing refused, nothing gained: the thing reached was the sandbox's own
@@ -29,6 +30,7 @@ struct Verdict {
 };
 
 Verdict allowed(std::string detail = {});
+Verdict gained(std::string detail = {});
 Verdict claimed(std::string detail = {});
 Verdict refused(std::string step);  // with errno as it stands
 Verdict refused(std::string step, int error);

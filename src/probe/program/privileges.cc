@@ -71,7 +71,7 @@ uint64_t effective_capabilities() {
 Verdict have_capabilities(const Parameters&) {
   const uint64_t set = effective_capabilities();
   if (set == 0) return without_effect("the effective set is empty");
-  return allowed("effective set " + std::to_string(__builtin_popcountll(set)) + " strong");
+  return gained("effective set " + std::to_string(__builtin_popcountll(set)) + " strong");
 }
 
 // exec as uid 0 fills the sets again, unless the bounding set is empty or securebits forbid it.
@@ -84,7 +84,7 @@ Verdict regain_capabilities(const Parameters& p) {
   });
   if (!run.started) return refused("exec", run.error);
   if (run.output.empty() || run.output == "0") return without_effect("still none after exec");
-  return allowed("had every capability back after exec");
+  return gained("had every capability back after exec");
 }
 
 Verdict ambient_capability(const Parameters&) {
@@ -95,7 +95,7 @@ Verdict ambient_capability(const Parameters&) {
   if (::syscall(SYS_capset, &header, data) != 0) return refused("capset");
   if (::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_KILL, 0, 0) != 0)
     return refused("PR_CAP_AMBIENT_RAISE");
-  return allowed("hands a capability down to any program it starts");
+  return gained("hands a capability down to any program it starts");
 }
 
 Verdict secure_bits(const Parameters&) {
@@ -103,27 +103,27 @@ Verdict secure_bits(const Parameters&) {
   if (now < 0) return refused("PR_GET_SECUREBITS");
   if (::prctl(PR_SET_SECUREBITS, static_cast<unsigned>(now) ^ SECBIT_KEEP_CAPS, 0, 0, 0) != 0)
     return refused("PR_SET_SECUREBITS");
-  return allowed("changes how the kernel treats its root");
+  return gained("changes how the kernel treats its root");
 }
 
 Verdict keep_capabilities(const Parameters&) {
   if (::prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0) return refused("PR_SET_KEEPCAPS");
-  return allowed("keeps capabilities across a change of user");
+  return gained("keeps capabilities across a change of user");
 }
 
 Verdict dumpable(const Parameters&) {
   if (::prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) != 0) return refused("PR_SET_DUMPABLE");
-  return allowed("may be traced and dumped by its own kind");
+  return gained("may be traced and dumped by its own kind");
 }
 
 Verdict become_other_user(const Parameters&) {
   if (::setresuid(1, 1, 1) != 0) return refused("setresuid(1)");
-  return allowed("became another user");
+  return gained("became another user");
 }
 
 Verdict drop_groups(const Parameters&) {
   if (::setgroups(0, nullptr) != 0) return refused("setgroups");
-  return allowed("dropped its groups, and with them what a file denies to a group");
+  return gained("dropped its groups, and with them what a file denies to a group");
 }
 
 Verdict give_file_away(const Parameters&) {
@@ -132,7 +132,7 @@ Verdict give_file_away(const Parameters&) {
   const Descriptor file(::open(scratch.path("file").c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   if (!file.valid()) return refused("create");
   if (::fchown(file.get(), 1, 1) != 0) return refused("fchown");
-  return allowed("made a file that belongs to another user");
+  return gained("made a file that belongs to another user");
 }
 
 Verdict file_capability_set(const Parameters&) {
@@ -145,7 +145,7 @@ Verdict file_capability_set(const Parameters&) {
   data.data[0].permitted = 1U << CAP_KILL;
   if (::syscall(SYS_fsetxattr, file.get(), "security.capability", &data, sizeof data, 0) != 0)
     return refused("fsetxattr");
-  return allowed("made a file that gives capabilities to whoever runs it");
+  return gained("made a file that gives capabilities to whoever runs it");
 }
 
 // A crash makes the kernel run the host's core handler, as the host's root, on data of the workload's choice.
@@ -168,7 +168,7 @@ Verdict core_dump(const Parameters&) {
   ::waitpid(child, &status, 0);
   if (!WIFSIGNALED(status)) return without_effect("the process survived");
   if (!WCOREDUMP(status)) return without_effect("no core was dumped");
-  return allowed("had the kernel dump its core");
+  return gained("had the kernel dump its core");
 }
 
 constexpr Operation kOperations[] = {

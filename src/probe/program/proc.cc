@@ -117,7 +117,7 @@ Verdict read_some(const std::string& path) {
   const ssize_t got = ::read(file.get(), data, sizeof data);
   if (got < 0) return refused("read " + path);
   if (got == 0) return without_effect(path + " is empty");
-  return allowed("read " + path);
+  return gained("read " + path);
 }
 
 Verdict kcore(const Parameters&) {
@@ -139,7 +139,7 @@ Verdict kallsyms(const Parameters&) {
   const std::string data = read_up_to(file.get(), 4096);
   if (data.empty()) return without_effect("empty");
   for (size_t line = 0; line < data.size(); line = data.find('\n', line) + 1) {
-    if (std::strtoull(data.c_str() + line, nullptr, 16) != 0) return allowed("the kernel's own addresses");
+    if (std::strtoull(data.c_str() + line, nullptr, 16) != 0) return gained("the kernel's own addresses");
     if (data.find('\n', line) == std::string::npos) break;
   }
   return without_effect("every address reads as zero");
@@ -149,7 +149,7 @@ Verdict list_some(const std::string& path) {
   const std::unique_ptr<DIR, int (*)(DIR*)> folder(::opendir(path.c_str()), &::closedir);
   if (!folder) return refused("opendir " + path);
   while (const dirent* entry = ::readdir(folder.get()))
-    if (entry->d_name[0] != '.') return allowed("listed " + path);
+    if (entry->d_name[0] != '.') return gained("listed " + path);
   return without_effect(path + " is empty");
 }
 

@@ -145,7 +145,7 @@ Verdict attach_launcher(const Parameters& p) {
   ::ptrace(PTRACE_INTERRUPT, pid, nullptr, nullptr);
   ::waitpid(pid, nullptr, __WALL);
   ::ptrace(PTRACE_DETACH, pid, nullptr, nullptr);
-  return allowed("rules the process that started it");
+  return gained("rules the process that started it");
 }
 
 constexpr Operation kOperations[] = {

@@ -28,11 +28,14 @@ static u64 notrace read_clock(struct clocksource *source)
 	return lib_now();
 }
 
+#define CLOCK_SHIFT 22 /* so that half an hour fits between two looks at it */
 static struct clocksource clock = {
 	.name = "host",
 	.rating = 400,
 	.read = read_clock,
 	.mask = CLOCKSOURCE_MASK(64),
+	.mult = 1 << CLOCK_SHIFT,
+	.shift = CLOCK_SHIFT,
 	.flags = CLOCK_SOURCE_IS_CONTINUOUS,
 };
 
@@ -70,22 +73,30 @@ void lib_timer_expired(void)
 	timer.event_handler(&timer);
 }
 
+/* From the first moment on: a clock of ticks would lose what passes until it is replaced. */
+struct clocksource * __init clocksource_default_clock(void)
+{
+	return &clock;
+}
+
 void read_persistent_clock64(struct timespec64 *now)
 {
 	*now = ns_to_timespec64(lib_now() + lib_boot.real_offset);
 }
 
-/* Monotonic time goes on from the host's, which guests read in the host's vdso: a sleep until some time is to end then. */
-void __init read_persistent_wall_and_boot_offset(struct timespec64 *wall, struct timespec64 *monotonic)
+/* CLOCK_MONOTONIC counts as the host's does: programs read that in the vdso, and sleep here until a time of theirs. */
+void __init read_persistent_wall_and_boot_offset(struct timespec64 *wall, struct timespec64 *boot)
 {
-	read_persistent_clock64(wall);
-	*monotonic = ns_to_timespec64(lib_now());
+	u64 now = lib_now();
+
+	*wall = ns_to_timespec64(now + lib_boot.real_offset);
+	*boot = ns_to_timespec64(now);
 }
 
 void __init time_init(void)
 {
 	timer.cpumask = cpumask_of(0);
-	clocksource_register_hz(&clock, NSEC_PER_SEC);
+	__clocksource_register(&clock);
 	clockevents_config_and_register(&timer, NSEC_PER_SEC, 1000, LONG_MAX);
 }
 
