@@ -110,7 +110,7 @@ TEST(Config, RefusesWithThePlace) {
   EXPECT_EQ(refusal_of(R"("memory": "lots")"),
             "box.json: /memory: 'lots' is not a size (a number of bytes, or 64k, 256m, 1.5g)");
   EXPECT_EQ(refusal_of(R"("tier": "high")"),
-            "box.json: /tier: 'high' is not a tier (none, ns, landlock or full)");
+            "box.json: /tier: 'high' is not a tier (none, ns, landlock, full or kernel)");
   EXPECT_EQ(refusal_of(R"("read_only": "yes")"), "box.json: /read_only: must be true or false");
   EXPECT_EQ(refusal_of(R"("volume": "/a:/b")"), "box.json: /volume: must be an array");
   EXPECT_EQ(refusal_of(R"("volume": ["/a:/b", "c:/d"])"),

@@ -25,7 +25,7 @@ BAD_WORDS = [
     (["run", ""], "nothing to run"),
 ]
 BAD_OPTIONS = [
-    (["--tier", "nonsense"], "--tier: 'nonsense' is not a tier (none, ns, landlock or full)"),
+    (["--tier", "nonsense"], "--tier: 'nonsense' is not a tier (none, ns, landlock, full or kernel)"),
     (["--tier="], "--tier: '' is not a tier"),
     (["--memry", "1"], "--memry: unknown option (did you mean --memory?)"),
     (["--\x1b[31mred"], "--\\x1b[31mred: unknown option"),
