@@ -57,8 +57,10 @@ void forward_signals(Shared& shared, Task& init, int guest, Streams& streams) {
       uint64_t signals = std::atomic_ref<uint64_t>(shared.signals).exchange(0);
       for (; signals != 0; signals &= signals - 1) {
         const int signal = std::countr_zero(signals) + 1;
-        if (signal == SIGWINCH) streams.resize(task);
-        else task.call(SYS_kill, guest, signal);
+        if (signal == SIGWINCH)
+          streams.resize(task);
+        else
+          task.call(SYS_kill, guest, signal);
       }
       futex_wait(shared.signals_rung, seen);
     }

@@ -1,5 +1,5 @@
-// The host's signals for the workload: the process that serves the devices, to which they are sent, hands them to the
-// kernel's process, which sends them to the first guest by a call of process 1's.
+// The host's signals for the workload: the process that serves the devices, to which they are sent, hands
+// them to the kernel's process, which sends them to the first guest by a call of process 1's.
 #pragma once
 
 #include "kernel/shared.h"
@@ -14,7 +14,8 @@ void hold_signals();
 void release_signals();
 // A thread that puts what was held, and what comes, into `shared`.
 void collect_signals(Shared& shared);
-// A thread that takes it out again, for the guest with that pid. The host's terminal has a new size: SIGWINCH.
+// A thread that takes it out again, for the guest with that pid. The host's terminal has a new size:
+// SIGWINCH.
 void forward_signals(Shared& shared, Task& init, int guest, Streams& streams);
 
 }  // namespace sandstone::kernel

@@ -64,7 +64,9 @@ void carry_in(Task task, int from, int to) {
   task.call(SYS_close, to);
 }
 
-Error refused(const char* what, int64_t error) { return system_error("library kernel", what, static_cast<int>(-error)); }
+Error refused(const char* what, int64_t error) {
+  return system_error("library kernel", what, static_cast<int>(-error));
+}
 
 }  // namespace
 
@@ -78,7 +80,8 @@ Result<void> Streams::open(const Options& options) {
 
 Result<void> Streams::open_pipes() {
   for (auto& pipe : pipes_)
-    if (const int64_t made = init_->call(SYS_pipe2, pipe, O_CLOEXEC); made < 0) return refused("cannot make a pipe", made);
+    if (const int64_t made = init_->call(SYS_pipe2, pipe, O_CLOEXEC); made < 0)
+      return refused("cannot make a pipe", made);
   return {};
 }
 
@@ -92,7 +95,8 @@ Result<void> Streams::open_terminal(uint32_t owner) {
   if (done < 0) return refused("cannot prepare a terminal", done);
   std::snprintf(slave_, sizeof slave_, "/dev/pts/%d", number);
   init_->call(SYS_chown, slave_, owner, -1);
-  // What is typed, and what is done about it, is the library kernel's affair: the host's terminal passes all through.
+  // What is typed, and what is done about it, is the library kernel's affair: the host's terminal passes all
+  // through.
   termios host{};
   if (::tcgetattr(0, &host) == 0) {
     ::cfmakeraw(&host);

@@ -1,5 +1,5 @@
-// The first guest's standard streams: pipes of the library kernel's, or a terminal of its own, with a thread each that
-// carries what goes through to the host's descriptors.
+// The first guest's standard streams: pipes of the library kernel's, or a terminal of its own, with a thread
+// each that carries what goes through to the host's descriptors.
 #pragma once
 
 #include <sandstone/result.h>
