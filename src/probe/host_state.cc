@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "base/fd.h"
-#include "base/text.h"
 
 namespace sandstone::probe {
 namespace {

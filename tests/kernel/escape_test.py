@@ -123,7 +123,8 @@ class CallsFromElsewhere(Escape):
         self.assertEqual(self.guest("int80", "/tmp/made").status, KILLED)
 
     def test_x32_is_no_table(self):
-        self.assertEqual(self.guest("x32", "/tmp/made").status, 43)  # ENOSYS, whoever says it
+        # A rewritten call is answered by the run-time, with ENOSYS; any other meets the jail's filter.
+        self.assertEqual(self.guest("x32", "/tmp/made").status, 43 if self.MODE == "rewrite" else KILLED)
 
 
 class CallsFromElsewhereTrapped(CallsFromElsewhere):
@@ -213,8 +214,8 @@ class Outside(Escape):
         child = self.start("run", "--tier", "kernel", "--", "sh", "-c", "echo ready; sleep 100", stdout=subprocess.PIPE,
                            stderr=subprocess.DEVNULL)
         self.assertEqual(child.stdout.readline(), b"ready\n")
-        devices = [pid for pid, line in sandstone_test.descendants().items()
-                   if line.startswith("sandstone-kernel ") and name_of(pid) == "sandstone-devs"]
+        ours = {pid for pid, line in sandstone_test.descendants().items() if line.startswith("sandstone-kernel ")}
+        devices = [pid for pid in ours if parent_of(pid) not in ours]
         self.assertEqual(len(devices), 1)
         os.kill(devices[0], 11)
         self.assertIn(child.wait(20 * sandstone_test.PATIENCE), BY_A_FAULT)
@@ -243,8 +244,8 @@ class SecretsByNotification(Secrets):
     MODE = "unotify"
 
 
-def name_of(pid):
-    return pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
+def parent_of(pid):
+    return int(re.search(r"(?m)^PPid:\s*(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text())[1])
 
 
 def seeds(count):

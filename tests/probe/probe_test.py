@@ -6,6 +6,7 @@ The suite runs this as root and as an ordinary user; what is tried differs, what
 import ctypes
 import json
 import os
+import unittest
 
 import sandstone_test
 
@@ -70,6 +71,35 @@ class Promises(Probe):
         promised = {line.split()[0] for line in self.probe("--promises").splitlines()}
         self.assertEqual(promised - listed, set())
         self.assertGreaterEqual(len(promised), 60)
+
+
+@unittest.skipUnless((sandstone_test.PROGRAMS / "library-kernel").exists(), "the library kernel is not built")
+class OwnKernel(Probe):
+    """What gives way to a workload with a kernel of its own is that kernel, in each of its boundaries."""
+
+    def test_nothing_of_the_hosts_is_gained(self):
+        report = self.report()
+        for column in ("kernel", "kernel/unotify"):
+            with self.subTest(column=column):
+                self.assertIn(column, report["tiers"], [e["not_run"] for e in report["experiments"] if e["kind"] == "tier" and "not_run" in e])
+                cells = {row["name"]: row["tiers"][column] for row in report["operations"]}
+                self.assertEqual([name for name, cell in cells.items() if cell["kind"] == "allowed"], [])
+                self.assertGreaterEqual(report["summary"][column]["kept"], 60)
+                inside = {name for name, cell in cells.items() if cell["kind"] == "own"}
+                self.assertLessEqual({"mount-tmpfs", "mount-bind", "unshare-user", "raw-socket", "have-capabilities", "chroot", "kill-all",
+                                      "give-file-away", "write-root"}, inside)
+                for name in ("read-home-secret", "tcp-connect", "unix-abstract", "proc-mem", "overwrite-file", "int80", "leaked-file"):
+                    self.assertIn(cells[name]["kind"], ("refused", "signaled", "without-effect"), name)
+
+    def test_no_wall_is_named_for_it(self):
+        for row in self.report()["operations"]:
+            for column in ("kernel", "kernel/unotify"):
+                self.assertEqual(row["tiers"][column]["blocker"]["walls"], [], row["name"])
+
+    def test_it_can_be_asked_for_alone(self):
+        report = self.report("--tier", "kernel/unotify", "--no-ablation")
+        self.assertEqual(report["tiers"], ["kernel/unotify"])
+        self.assert_refused(self.sandstone("probe", "--tier", "kernel", "--walls", "net"), "--walls")
 
 
 class Blockers(Probe):
