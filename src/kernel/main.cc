@@ -66,6 +66,7 @@ int end_as(const Shared& shared) {
 }
 
 int run(int argc, char** argv) {
+  ::prctl(PR_SET_NAME, "sandstone-devs");  // else it would be called after its memory file
   auto options = parse(argc, argv);
   if (!options) return fail(options.error());
   if (char folder[4096]; options->folder.empty() && ::getcwd(folder, sizeof folder) != nullptr) options->folder = folder;
