@@ -36,7 +36,6 @@ def runners(work):
         if subprocess.run([*ours(work, mode), "/bin/true"], stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False).returncode == 0:
             found[mode] = ours(work, mode)
     for name, command in (("bubblewrap", ["bwrap", "--dev-bind", "/", "/"]), ("proot", ["proot", "-r", "/"]),
-                          ("strace", ["strace", "-f", "-qq", "-o", "/dev/null"]),
                           ("runsc", ["runsc", "--rootless", "--network=none", "--platform=ptrace", "do"])):
         if shutil.which(command[0]) is None:
             continue
