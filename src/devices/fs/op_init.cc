@@ -17,7 +17,7 @@ uint32_t wanted_flags(const Options& options) {
                    FUSE_MAX_PAGES | FUSE_HANDLE_KILLPRIV_V2;
   // Readlink is cached with the attributes, and listings without a limit in time.
   if (options.cache == CachePolicy::always) flags |= FUSE_CACHE_SYMLINKS;
-  if (options.cache == CachePolicy::always && options.read_only) flags |= FUSE_NO_OPEN_SUPPORT;
+  if (options.cache == CachePolicy::always && options.read_only) flags |= FUSE_NO_OPEN_SUPPORT | FUSE_NO_OPENDIR_SUPPORT;
   if (options.cache != CachePolicy::always) flags |= FUSE_AUTO_INVAL_DATA;
   // Left out: POSIX ACLs (the guest would have to be told the host's ids in them), submounts (inode numbers
   // are made distinct here), security contexts, DAX.
@@ -45,7 +45,8 @@ int op_init(State& state, Request& request, Reply& reply) {
   out.minor = std::min<uint32_t>(in.minor, FUSE_KERNEL_MINOR_VERSION);
   out.max_readahead = in.max_readahead;
   out.flags = in.flags & wanted_flags(state.options);
-  state.without_open = (out.flags & FUSE_NO_OPEN_SUPPORT) != 0;
+  constexpr uint32_t kWithoutOpen = FUSE_NO_OPEN_SUPPORT | FUSE_NO_OPENDIR_SUPPORT;
+  state.without_open = (out.flags & kWithoutOpen) == kWithoutOpen;
   out.max_background = 64;
   out.congestion_threshold = 48;
   out.max_write = kMaxTransfer;
