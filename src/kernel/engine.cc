@@ -43,18 +43,20 @@ Result<Fd> open_part(const char* name, const char* variable) {
 
 // A copy that nobody can write to: what runs is not to be changed through /proc/PID/exe (CVE-2019-5736).
 Result<Fd> sealed(const Fd& file, const char* name) {
-  struct stat info {};
+  struct stat info{};
   if (::fstat(file.get(), &info) != 0) return system_error(name, "fstat", errno);
   Fd copy(::memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | kMfdExec));
   if (!copy.valid() && errno == EINVAL) copy = Fd(::memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!copy.valid()) return system_error(name, "memfd_create", errno);
   for (off_t at = 0; at < info.st_size;) {
-    const ssize_t moved = ::copy_file_range(file.get(), &at, copy.get(), nullptr, static_cast<size_t>(info.st_size - at), 0);
+    const ssize_t moved =
+        ::copy_file_range(file.get(), &at, copy.get(), nullptr, static_cast<size_t>(info.st_size - at), 0);
     if (moved > 0) continue;
     // Across file systems that do not know each other.
     char part[1 << 16];
     const ssize_t got = ::pread(file.get(), part, sizeof part, at);
-    if (got <= 0 || ::write(copy.get(), part, static_cast<size_t>(got)) != got) return system_error(name, "cannot copy it", errno);
+    if (got <= 0 || ::write(copy.get(), part, static_cast<size_t>(got)) != got)
+      return system_error(name, "cannot copy it", errno);
     at += got;
   }
   if (::fcntl(copy.get(), F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) != 0)
@@ -67,32 +69,42 @@ Result<std::pair<Fd, Fd>> make_wire() {
   auto ends = make_socket_pair(SOCK_SEQPACKET);
   if (!ends) return ends;
   const int buffer = 4 << 20;  // the kernel takes as much of it as net.core.wmem_max says
-  for (const Fd* end : {&ends->first, &ends->second}) ::setsockopt(end->get(), SOL_SOCKET, SO_SNDBUF, &buffer, sizeof buffer);
+  for (const Fd* end : {&ends->first, &ends->second})
+    ::setsockopt(end->get(), SOL_SOCKET, SO_SNDBUF, &buffer, sizeof buffer);
   ::fcntl(ends->first.get(), F_SETFL, O_RDWR | O_NONBLOCK);
   return ends;
 }
 
 // With the caller's own rights, out of the jail's reach.
 Result<Fd> open_trace(const std::string& path) {
-  Fd file(path == "-" ? ::fcntl(2, F_DUPFD_CLOEXEC, 3) : ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0600));
+  Fd file(path == "-" ? ::fcntl(2, F_DUPFD_CLOEXEC, 3)
+                      : ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0600));
   if (!file.valid()) return system_error("--trace", fmt::format("cannot open {}", path), errno);
   return file;
 }
 
 // With the caller's own rights, as everything that the caller names. Not blocking: the name may be a FIFO's.
 Result<Fd> open_disk(const RunSpec& spec) {
-  Fd disk(::open(spec.disk_image.c_str(), (spec.persist ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
-  if (!disk.valid()) return system_error("--disk-image", fmt::format("cannot open {}{}", spec.disk_image, spec.persist ? " for writing" : ""), errno);
+  Fd disk(::open(spec.disk_image.c_str(),
+                 (spec.persist ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
+  if (!disk.valid())
+    return system_error("--disk-image",
+                        fmt::format("cannot open {}{}", spec.disk_image, spec.persist ? " for writing" : ""),
+                        errno);
   return disk;
 }
 
-// Threads of sandstone-kernel's, which the jail counts with the guests': those of its two processes, and one or two a device.
+// Threads of sandstone-kernel's, which the jail counts with the guests': those of its two processes, and one
+// or two a device.
 uint32_t own_threads(const RunSpec& spec) {
-  const auto volumes = std::count_if(spec.mounts.begin(), spec.mounts.end(), [](const Mount& mount) { return mount.kind == Mount::Kind::bind; });
-  return 11 + static_cast<uint32_t>(volumes) + (spec.network == Network::user ? 2 : 0) + (spec.trace.empty() ? 0 : 1);
+  const auto volumes = std::count_if(spec.mounts.begin(), spec.mounts.end(),
+                                     [](const Mount& mount) { return mount.kind == Mount::Kind::bind; });
+  return 11 + static_cast<uint32_t>(volumes) + (spec.network == Network::user ? 2 : 0) +
+         (spec.trace.empty() ? 0 : 1);
 }
 
-// The library kernel's share of -m: its caches then give way before the host has to kill. The rest is for what programs map.
+// The library kernel's share of -m: its caches then give way before the host has to kill. The rest is for
+// what programs map.
 uint64_t kernel_memory(uint64_t limit) {
   constexpr uint64_t kLeast = 48ULL << 20;
   constexpr uint64_t kMost = 1ULL << 30;
@@ -110,8 +122,8 @@ Result<jail::Program> program_for(const RunSpec& spec) {
   program.executable = std::move(*copy);
   program.serves_calls = spec.chosen_syscall_mode() == SyscallMode::unotify;
   auto& words = program.arguments;
-  words = {"sandstone-kernel", "--mode", to_string(spec.chosen_syscall_mode()),
-           "--hostname", spec.hostname.value_or("sandstone")};
+  words = {"sandstone-kernel", "--mode", to_string(spec.chosen_syscall_mode()), "--hostname",
+           spec.hostname.value_or("sandstone")};
   const auto add = [&words](const char* flag, std::string value) {
     words.emplace_back(flag);
     words.push_back(std::move(value));
@@ -127,7 +139,8 @@ Result<jail::Program> program_for(const RunSpec& spec) {
     program.frames = std::move(wire->first);
     hand("--frames-fd", std::move(wire->second));
     const net::LinkPlan plan = net::link_plan(spec);
-    for (size_t i = 0; i < plan.loopback_ranges; ++i) add("--loopback-ports", fmt::format("{}-{}", plan.loopback[i].first, plan.loopback[i].last));
+    for (size_t i = 0; i < plan.loopback_ranges; ++i)
+      add("--loopback-ports", fmt::format("{}-{}", plan.loopback[i].first, plan.loopback[i].last));
   }
   if (!spec.trace.empty()) {
     auto file = open_trace(spec.trace);
@@ -168,12 +181,14 @@ class KernelEngine final : public engine::Engine {
   [[nodiscard]] bool serves(Tier tier) const override { return tier == Tier::kernel; }
   Result<std::unique_ptr<engine::Workload>> start(const RunSpec& spec, engine::Ports ports) const override {
     if (!spec.save_directory.empty())
-      return Error{"--save", "the tier kernel keeps what is written in memory", "use --tier full, or -v for what is to stay"};
+      return Error{"--save", "the tier kernel keeps what is written in memory",
+                   "use --tier full, or -v for what is to stay"};
     RunSpec inside = spec;
     if (!inside.user) inside.user = User{0, 0};  // whole root: it is that of the library kernel alone
     if (inside.limits.pids) *inside.limits.pids += own_threads(spec);
     auto program = program_for(inside);
-    if (!spec.disk_image.empty()) inside.working_directory.clear();  // it is the image's, and need not be in the jail's view
+    if (!spec.disk_image.empty())
+      inside.working_directory.clear();  // it is the image's, and need not be in the jail's view
     if (!program) return program.error();
     return jail::JailWorkload::start(inside, std::move(ports), &*program);
   }

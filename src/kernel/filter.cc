@@ -19,33 +19,96 @@ namespace {
 
 constexpr uint32_t kCalls[] = {
     // memory, of one's own
-    SYS_mmap, SYS_munmap, SYS_mprotect, SYS_mremap, SYS_madvise, SYS_mincore, SYS_brk, SYS_mlock, SYS_munlock,
+    SYS_mmap,
+    SYS_munmap,
+    SYS_mprotect,
+    SYS_mremap,
+    SYS_madvise,
+    SYS_mincore,
+    SYS_brk,
+    SYS_mlock,
+    SYS_munlock,
     // what is open: streams, the memory file, rewritten text
-    SYS_read, SYS_write, SYS_pwrite64, SYS_ftruncate, SYS_close, SYS_poll,
+    SYS_read,
+    SYS_write,
+    SYS_pwrite64,
+    SYS_ftruncate,
+    SYS_close,
+    SYS_poll,
     // threads and processes without new namespaces, and their end
-    SYS_clone, SYS_exit, SYS_exit_group, SYS_wait4, SYS_getpid, SYS_gettid, SYS_set_tid_address, SYS_set_robust_list, SYS_rseq,
+    SYS_clone,
+    SYS_exit,
+    SYS_exit_group,
+    SYS_wait4,
+    SYS_getpid,
+    SYS_gettid,
+    SYS_set_tid_address,
+    SYS_set_robust_list,
+    SYS_rseq,
     SYS_arch_prctl,
     // waiting for each other
-    SYS_futex, SYS_membarrier, SYS_sched_yield, SYS_sched_getaffinity, SYS_getcpu,
+    SYS_futex,
+    SYS_membarrier,
+    SYS_sched_yield,
+    SYS_sched_getaffinity,
+    SYS_getcpu,
     // signals
-    SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_rt_sigtimedwait, SYS_sigaltstack, SYS_tgkill, SYS_restart_syscall,
+    SYS_rt_sigaction,
+    SYS_rt_sigprocmask,
+    SYS_rt_sigreturn,
+    SYS_rt_sigtimedwait,
+    SYS_sigaltstack,
+    SYS_tgkill,
+    SYS_restart_syscall,
     // clocks and counts
-    SYS_clock_gettime, SYS_clock_nanosleep, SYS_getrusage, SYS_times,
+    SYS_clock_gettime,
+    SYS_clock_nanosleep,
+    SYS_getrusage,
+    SYS_times,
     // the size of the terminal, and a stricter filter
-    SYS_ioctl, SYS_seccomp,
+    SYS_ioctl,
+    SYS_seccomp,
 };
 
 // Of a guest's run-time, where the library kernel is out of its reach.
 constexpr uint32_t kGuestsCalls[] = {
-    SYS_mmap, SYS_munmap, SYS_mprotect, SYS_mremap, SYS_madvise, SYS_mincore, SYS_mlock, SYS_mlock2, SYS_mlockall, SYS_munlock, SYS_munlockall,
-    SYS_clone, SYS_exit, SYS_exit_group, SYS_getpid, SYS_gettid, SYS_set_tid_address, SYS_arch_prctl, SYS_close_range,
-    SYS_futex, SYS_membarrier, SYS_sched_yield, SYS_sched_getaffinity, SYS_getcpu,
-    SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_sigaltstack, SYS_restart_syscall,
-    SYS_clock_gettime, SYS_getrusage, SYS_times,
+    SYS_mmap,
+    SYS_munmap,
+    SYS_mprotect,
+    SYS_mremap,
+    SYS_madvise,
+    SYS_mincore,
+    SYS_mlock,
+    SYS_mlock2,
+    SYS_mlockall,
+    SYS_munlock,
+    SYS_munlockall,
+    SYS_clone,
+    SYS_exit,
+    SYS_exit_group,
+    SYS_getpid,
+    SYS_gettid,
+    SYS_set_tid_address,
+    SYS_arch_prctl,
+    SYS_close_range,
+    SYS_futex,
+    SYS_membarrier,
+    SYS_sched_yield,
+    SYS_sched_getaffinity,
+    SYS_getcpu,
+    SYS_rt_sigaction,
+    SYS_rt_sigprocmask,
+    SYS_rt_sigreturn,
+    SYS_sigaltstack,
+    SYS_restart_syscall,
+    SYS_clock_gettime,
+    SYS_getrusage,
+    SYS_times,
 };
 
 // The last of the kernel's own processes' set-up calls that are looked at more closely.
-constexpr uint32_t kNewNamespaces = CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWCGROUP;
+constexpr uint32_t kNewNamespaces =
+    CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWCGROUP;
 
 constexpr sock_filter load(uint32_t offset) {
   return {BPF_LD | BPF_W | BPF_ABS, 0, 0, offset};
@@ -65,7 +128,9 @@ constexpr sock_filter result(uint32_t value) {
 
 using Code = std::vector<sock_filter>;
 
-void append(Code& to, const Code& code) { to.insert(to.end(), code.begin(), code.end()); }
+void append(Code& to, const Code& code) {
+  to.insert(to.end(), code.begin(), code.end());
+}
 
 Code allow_only(std::span<const uint32_t> calls, std::initializer_list<uint32_t> ioctls) {
   Code code = {
@@ -92,8 +157,8 @@ Code allow_only(std::span<const uint32_t> calls, std::initializer_list<uint32_t>
   return code;
 }
 
-// Of two filters the stricter answer counts, and a refusal is stricter than a notification: what the jail's filter refuses, or
-// looks at more closely, goes by way of the run-time, whose notifications have one number.
+// Of two filters the stricter answer counts, and a refusal is stricter than a notification: what the jail's
+// filter refuses, or looks at more closely, goes by way of the run-time, whose notifications have one number.
 bool notifies(uint32_t number) {
   const calls::Call* call = calls::find(number);
   if (call == nullptr || call->route != calls::Route::library) return false;
@@ -131,12 +196,15 @@ std::span<const uint32_t> domain_calls() {
   return kCalls;
 }
 
-Filter domain_filter() { return Filter(allow_only(kCalls, {TIOCGWINSZ})); }
+Filter domain_filter() {
+  return Filter(allow_only(kCalls, {TIOCGWINSZ}));
+}
 
 Filter serving_filter() {
   std::vector<uint32_t> calls(std::begin(kCalls), std::end(kCalls));
   calls.insert(calls.end(), {SYS_process_vm_readv, SYS_process_vm_writev, SYS_waitid});
-  return Filter(allow_only(calls, {TIOCGWINSZ, static_cast<uint32_t>(SECCOMP_IOCTL_NOTIF_RECV), static_cast<uint32_t>(SECCOMP_IOCTL_NOTIF_SEND)}));
+  return Filter(allow_only(calls, {TIOCGWINSZ, static_cast<uint32_t>(SECCOMP_IOCTL_NOTIF_RECV),
+                                   static_cast<uint32_t>(SECCOMP_IOCTL_NOTIF_SEND)}));
 }
 
 Filter notifying_filter(uint64_t notify_end) {

@@ -23,9 +23,9 @@
 #include "base/sys.h"
 #include "kernel/filter.h"
 #include "kernel/helper.h"
+#include "kernel/network.h"
 #include "kernel/notify.h"
 #include "kernel/rewriter.h"
-#include "kernel/network.h"
 #include "kernel/runtime_image.h"
 #include "kernel/signals.h"
 #include "kernel/streams.h"
@@ -63,7 +63,8 @@ bool find_vdso(runtime::Boot& boot) {
   while (std::fgets(line, sizeof line, maps) != nullptr) {
     unsigned long start = 0;
     unsigned long end = 0;
-    if ((std::strstr(line, "[vdso]") == nullptr && std::strstr(line, "[vvar") == nullptr) || std::sscanf(line, "%lx-%lx", &start, &end) != 2)
+    if ((std::strstr(line, "[vdso]") == nullptr && std::strstr(line, "[vvar") == nullptr) ||
+        std::sscanf(line, "%lx-%lx", &start, &end) != 2)
       continue;
     boot.kept_start = std::min<uint64_t>(boot.kept_start, start);
     boot.kept_end = std::max<uint64_t>(boot.kept_end, end);
@@ -81,16 +82,19 @@ Result<void> boot_kernel(const Options& options, libkernel::Image& image) {
   boot.log_fd = options.verbose ? 2 : -1;
   // By notification whoever calls is another process, into which we map nothing.
   boot.memory_fd = options.mode == runtime::Mode::notify ? 0 : image.descriptor();
-  if (::getrandom(boot.seed, sizeof boot.seed, 0) != sizeof boot.seed) return system_error("library kernel", "getrandom", errno);
+  if (::getrandom(boot.seed, sizeof boot.seed, 0) != sizeof boot.seed)
+    return system_error("library kernel", "getrandom", errno);
   libkernel::set_clock(boot, before);
-  header.shared->strong_fence = sys::call(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0) < 0 ? 1 : 0;
+  header.shared->strong_fence =
+      sys::call(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0) < 0 ? 1 : 0;
   libkernel::answer_faults(header);
   lib_carrier* carrier = take_carrier(header);
   carrier->memory = LIB_MEMORY_NONE;
   libkernel::quiet_thread([&header, carrier] { header.run(carrier); }).detach();
   uint32_t& state = header.shared->state;
   while (shared_word(state) == LIB_BOOTING) futex_wait(state, LIB_BOOTING);
-  if (shared_word(state) != LIB_READY) return Error{"library kernel", "did not boot", "--kernel-log tells what it said"};
+  if (shared_word(state) != LIB_READY)
+    return Error{"library kernel", "did not boot", "--kernel-log tells what it said"};
   return {};
 }
 
@@ -139,30 +143,34 @@ std::vector<const char*> pointers(const std::vector<std::string>& texts) {
 // The host kernel writes into it at every preemption, and ends a process that has unmapped it, as guests do.
 void leave_rseq() {
 #ifdef RSEQ_SIG
-  sys::call(SYS_rseq, static_cast<long>(reinterpret_cast<uintptr_t>(__builtin_thread_pointer()) + __rseq_offset), 32,
+  sys::call(SYS_rseq,
+            static_cast<long>(reinterpret_cast<uintptr_t>(__builtin_thread_pointer()) + __rseq_offset), 32,
             1 /* RSEQ_FLAG_UNREGISTER */, RSEQ_SIG);
 #endif
 }
 
-// From here on this process is, with all children that it has later, the untrusted domain. Every thread of it: they all run the
-// library kernel.
+// From here on this process is, with all children that it has later, the untrusted domain. Every thread of
+// it: they all run the library kernel.
 Result<void> confine(const Filter& filter) {
   ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-  if (sys::call(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, sys::word(filter.program())) != 0)
+  if (sys::call(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC,
+                sys::word(filter.program())) != 0)
     return system_error("wall seccomp", "cannot confine the library kernel", errno);
   return {};
 }
 
-// In the child, where the library kernel goes with it: only the run-time and what it calls run here from now on.
-[[noreturn]] void become_guest(const runtime::Header& header, runtime::Start& start, int memory_fd, int patches_fd) {
+// In the child, where the library kernel goes with it: only the run-time and what it calls run here from now
+// on.
+[[noreturn]] void become_guest(const runtime::Header& header, runtime::Start& start, int memory_fd,
+                               int patches_fd) {
   sys::call(SYS_set_robust_list, 0, 24);
   for (int fd = 3; fd < kMostDescriptors; ++fd)
     if (fd != memory_fd && fd != patches_fd) ::close(fd);
   header.start(&start);
 }
 
-// Reaps the host's processes of the guests. One that did not come to its end by itself (the host's OOM killer, an operator)
-// leaves tasks that nobody would end.
+// Reaps the host's processes of the guests. One that did not come to its end by itself (the host's OOM
+// killer, an operator) leaves tasks that nobody would end.
 void bury(Task task, Shared& shared) {
   lib_header& header = task.header();
   for (;;) {
@@ -172,8 +180,10 @@ void bury(Task task, Shared& shared) {
     if (pid < 0) return;  // nobody is left, who could have children
     if (status == 0) continue;
     const uint32_t owner = shared_word(header.shared->owner);
-    if (owner != 0 && owner <= LIB_MAX_CARRIERS && header.carriers[owner - 1].pid == static_cast<uint32_t>(pid))
-      fail(shared, {"library kernel", "a process was killed from outside while it ran the kernel", "the sandbox cannot go on without what it was at"});
+    if (owner != 0 && owner <= LIB_MAX_CARRIERS &&
+        header.carriers[owner - 1].pid == static_cast<uint32_t>(pid))
+      fail(shared, {"library kernel", "a process was killed from outside while it ran the kernel",
+                    "the sandbox cannot go on without what it was at"});
     task.call(LIB_CALL_DISOWN, pid);
   }
 }
@@ -185,12 +195,13 @@ Result<void> start_sharing(const runtime::Header& header, Shared& shared) {
   if (auto confined = confine(domain_filter()); !confined) return confined;
   const long child = sys::call(SYS_clone, SIGCHLD, 0, 0, 0, 0);
   if (child == 0) become_guest(header, shared.start, header.boot->memory_fd, header.boot->patches_fd);
-  if (child < 0) return system_error("library kernel", "cannot start the first process", static_cast<int>(-child));
+  if (child < 0)
+    return system_error("library kernel", "cannot start the first process", static_cast<int>(-child));
   return {};
 }
 
-// The first guest, out of reach of this process. It installs the one filter of the guests itself, with the table of descriptors
-// shared until then, and so the listener is here.
+// The first guest, out of reach of this process. It installs the one filter of the guests itself, with the
+// table of descriptors shared until then, and so the listener is here.
 Result<void> start_notifying(const runtime::Header& header, Shared& shared, Answerer& answerer) {
   const Filter filter = notifying_filter(header.notify_end);
   runtime::Start& start = shared.start;
@@ -201,10 +212,12 @@ Result<void> start_notifying(const runtime::Header& header, Shared& shared, Answ
     sys::call(SYS_set_robust_list, 0, 24);
     header.start(&start);
   }
-  if (child < 0) return system_error("library kernel", "cannot start the first process", static_cast<int>(-child));
+  if (child < 0)
+    return system_error("library kernel", "cannot start the first process", static_cast<int>(-child));
   while (shared_word(start.listener) == 0) futex_wait(start.listener, 0, 100);
   if (start.listener == ~0U)
-    return Error{"--syscall-mode unotify", "the host's kernel gives no notifications of system calls", "it needs Linux 5.19 or later"};
+    return Error{"--syscall-mode unotify", "the host's kernel gives no notifications of system calls",
+                 "it needs Linux 5.19 or later"};
   answerer.start(static_cast<int>(start.listener - 1));
   if (auto confined = confine(serving_filter()); !confined) return confined;
   shared_word(start.may_run) = 1;
@@ -249,13 +262,22 @@ void run_kernel(const Options& options, libkernel::Image& image, Shared& shared)
   }
   if (options.uid != 0) guest.call(SYS_setresuid, options.uid, options.uid, options.uid);
   if (const int64_t moved = guest.call(SYS_chdir, options.folder); moved < 0)
-    fail(shared, system_error("-w", fmt::format("cannot enter {}", options.folder), static_cast<int>(-moved)));
+    fail(shared,
+         system_error("-w", fmt::format("cannot enter {}", options.folder), static_cast<int>(-moved)));
 
   const auto places = places_of(options.command[0]);
   const auto paths = pointers(places);
   const auto arguments = pointers(options.command);
   guest.carrier()->kick = runtime::kKick;
-  shared.start = {guest.carrier(), paths.data(), arguments.data(), environ, nullptr, 0, static_cast<uint64_t>(first), 0, 0};
+  shared.start = {guest.carrier(),
+                  paths.data(),
+                  arguments.data(),
+                  environ,
+                  nullptr,
+                  0,
+                  static_cast<uint64_t>(first),
+                  0,
+                  0};
   ::signal(SIGCHLD, SIG_DFL);
   const Task undertaker = helper_of(init);
   streams.start();
@@ -265,11 +287,14 @@ void run_kernel(const Options& options, libkernel::Image& image, Shared& shared)
     answerer.emplace(init, undertaker, (*runtime)->notify_end, options.trace_fd >= 0);
     answerer->expect(guest.carrier(), first, first);
   }
-  if (auto started = answerer ? start_notifying(**runtime, shared, *answerer) : start_sharing(**runtime, shared); !started)
+  if (auto started =
+          answerer ? start_notifying(**runtime, shared, *answerer) : start_sharing(**runtime, shared);
+      !started)
     fail(shared, started.error());
   forward_signals(shared, init, first, streams);
 
-  if (undertaker.valid() && !answerer) libkernel::quiet_thread([undertaker, &shared] { bury(undertaker, shared); }).detach();
+  if (undertaker.valid() && !answerer)
+    libkernel::quiet_thread([undertaker, &shared] { bury(undertaker, shared); }).detach();
 
   for (;;) {
     int status = 0;

@@ -8,7 +8,8 @@
 namespace sandstone::kernel {
 
 inline Task helper_of(Task& init) {
-  const int pid = init.clone(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM);
+  const int pid =
+      init.clone(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM);
   return pid > 0 ? Task::adopt(init.header(), pid) : Task(init.header(), nullptr);
 }
 

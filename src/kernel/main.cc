@@ -1,7 +1,8 @@
 // sandstone-kernel: what the tier `kernel` runs inside the jail.
 //
-// Two domains: this process serves the library kernel's devices and trusts nothing that it reads in their memory; its child
-// runs the library kernel, and is the parent of the guests, with whom it shares that memory.
+// Two domains: this process serves the library kernel's devices and trusts nothing that it reads in their
+// memory; its child runs the library kernel, and is the parent of the guests, with whom it shares that
+// memory.
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -69,12 +70,14 @@ int run(int argc, char** argv) {
   ::prctl(PR_SET_NAME, "sandstone-devs");  // else it would be called after its memory file
   auto options = parse(argc, argv);
   if (!options) return fail(options.error());
-  if (char folder[4096]; options->folder.empty() && ::getcwd(folder, sizeof folder) != nullptr) options->folder = folder;
+  if (char folder[4096]; options->folder.empty() && ::getcwd(folder, sizeof folder) != nullptr)
+    options->folder = folder;
   for (auto& volume : options->volumes) {
-    struct stat status {};
+    struct stat status{};
     volume.is_file = ::stat(volume.path.c_str(), &status) == 0 && !S_ISDIR(status.st_mode);
     if (volume.is_file && (!volume.read_only || options->disk_fd >= 0))
-      return fail({"-v", fmt::format("{} is no folder", volume.path), options->disk_fd >= 0 ? "a disk image takes folders" : "show its folder, or add :ro"});
+      return fail({"-v", fmt::format("{} is no folder", volume.path),
+                   options->disk_fd >= 0 ? "a disk image takes folders" : "show its folder, or add :ro"});
   }
   auto image = libkernel::Image::load(options->image_fd, options->memory);
   if (!image) return fail(image.error());
@@ -108,10 +111,12 @@ int run(int argc, char** argv) {
   const devices::GuestMemory memory(image->memory(), image->memory_size());
   const auto add = [&](std::unique_ptr<devices::Device> device) {
     const auto number = static_cast<unsigned>(hosts.size());
-    hosts.push_back(std::make_unique<libkernel::DeviceHost>(memory, windows[number], std::move(device),
-                                                            [&interrupts, number] { interrupts.raise(LIB_INTERRUPT_DEVICE(number)); }));
+    hosts.push_back(std::make_unique<libkernel::DeviceHost>(
+        memory, windows[number], std::move(device),
+        [&interrupts, number] { interrupts.raise(LIB_INTERRUPT_DEVICE(number)); }));
   };
-  const auto add_folder = [&](const std::string& path, const std::string& tag, bool read_only, fs::Squash owner) -> Result<void> {
+  const auto add_folder = [&](const std::string& path, const std::string& tag, bool read_only,
+                              fs::Squash owner) -> Result<void> {
     devices::FolderOptions folder;
     folder.path = path;
     folder.tag = tag;
@@ -127,7 +132,9 @@ int run(int argc, char** argv) {
   const auto add_disk = [&](Fd fd) -> Result<void> {
     using Mode = devices::ImageOptions::Mode;
     devices::ImageOptions how;
-    how.mode = options->disk == Options::Disk::persistent ? Mode::persistent : options->disk == Options::Disk::read_only ? Mode::read_only : Mode::overlay;
+    how.mode = options->disk == Options::Disk::persistent  ? Mode::persistent
+               : options->disk == Options::Disk::read_only ? Mode::read_only
+                                                           : Mode::overlay;
     how.overlay_folder = "/tmp";  // the jail's: a private one, as large as --disk says
     auto store = devices::open_image(std::move(fd), "--disk-image", how);
     if (!store) return store.error();
@@ -138,7 +145,8 @@ int run(int argc, char** argv) {
   for (size_t i = 0; added && i < options->volumes.size(); ++i)
     if (!options->volumes[i].is_file)
       // What the caller may write there, the command may, whoever it is inside.
-      added = add_folder(options->volumes[i].path, "volume" + std::to_string(i), options->volumes[i].read_only, {options->uid, options->gid, true});
+      added = add_folder(options->volumes[i].path, "volume" + std::to_string(i),
+                         options->volumes[i].read_only, {options->uid, options->gid, true});
   if (!added) {
     ::kill(kernel, SIGKILL);
     return fail(added.error());
@@ -157,7 +165,8 @@ int run(int argc, char** argv) {
   tracer.reset();
   if (shared.ended == 0) {
     if (shared.failed == 0)
-      std::fprintf(stderr, "sandstone: the library kernel's process has ended (%s %d)\n", WIFSIGNALED(status) ? "signal" : "status",
+      std::fprintf(stderr, "sandstone: the library kernel's process has ended (%s %d)\n",
+                   WIFSIGNALED(status) ? "signal" : "status",
                    WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
     ::_exit(125);
   }
@@ -169,4 +178,6 @@ int run(int argc, char** argv) {
 }  // namespace
 }  // namespace sandstone::kernel
 
-int main(int argc, char** argv) { return sandstone::kernel::run(argc, argv); }
+int main(int argc, char** argv) {
+  return sandstone::kernel::run(argc, argv);
+}

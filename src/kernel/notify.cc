@@ -27,16 +27,32 @@ namespace {
 constexpr int kLeastIdle = 2, kMostIdle = 16;
 constexpr int64_t kRestart = -512;
 constexpr uint64_t kSetFlags = SECCOMP_IOW(4, uint64_t);  // SECCOMP_IOCTL_NOTIF_SET_FLAGS, Linux 6.6
-constexpr uint64_t kSyncWakeUp = 1;                        // SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP
+constexpr uint64_t kSyncWakeUp = 1;                       // SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP
 
-lib_carrier& copy_in(uint64_t slot) { return *reinterpret_cast<lib_carrier*>(slot + runtime::kCarrierAt); }  // NOLINT: a fixed address
+lib_carrier& copy_in(uint64_t slot) {
+  return *reinterpret_cast<lib_carrier*>(slot + runtime::kCarrierAt);
+}  // NOLINT: a fixed address
 
-// What the run-time may ask for, beside the calls that any guest's code may make: its halves of those that are both's.
+// What the run-time may ask for, beside the calls that any guest's code may make: its halves of those that
+// are both's.
 bool is_runtimes(uint64_t number) {
   switch (number) {
-    case SYS_execve: case SYS_execveat: case SYS_exit: case SYS_exit_group: case SYS_mmap: case SYS_munmap: case SYS_mprotect: case SYS_mremap:
-    case SYS_msync: case SYS_prctl: case SYS_get_robust_list: case SYS_clock_gettime: case SYS_getrusage:
-    case LIB_CALL_EXEC: case LIB_CALL_FAULT: case LIB_CALL_AREA:
+    case SYS_execve:
+    case SYS_execveat:
+    case SYS_exit:
+    case SYS_exit_group:
+    case SYS_mmap:
+    case SYS_munmap:
+    case SYS_mprotect:
+    case SYS_mremap:
+    case SYS_msync:
+    case SYS_prctl:
+    case SYS_get_robust_list:
+    case SYS_clock_gettime:
+    case SYS_getrusage:
+    case LIB_CALL_EXEC:
+    case LIB_CALL_FAULT:
+    case LIB_CALL_AREA:
       return true;
     default:
       return false;
@@ -49,12 +65,14 @@ bool is_librarys(uint64_t number) {
 }
 
 void* ring_of(uint32_t carrier) {
-  return reinterpret_cast<void*>(runtime::kRings + (carrier - 1) * runtime::kRingStride);  // NOLINT: a fixed address
+  return reinterpret_cast<void*>(runtime::kRings +
+                                 (carrier - 1) * runtime::kRingStride);  // NOLINT: a fixed address
 }
 
 // Whoever reads the trace looks into all rings up to this one.
 void note_ring(uint32_t carrier) {
-  const std::atomic_ref<uint32_t> most(*reinterpret_cast<uint32_t*>(runtime::kRingsInUse));  // NOLINT: a fixed address
+  const std::atomic_ref<uint32_t> most(
+      *reinterpret_cast<uint32_t*>(runtime::kRingsInUse));  // NOLINT: a fixed address
   uint32_t seen = most.load();
   while (seen < carrier && !most.compare_exchange_weak(seen, carrier)) {
   }
@@ -152,7 +170,8 @@ int64_t Answerer::make(const Owned& guest, uint64_t number, const uint64_t (&wor
     guest->calls = true;
   }
   carrier->hold = held ? 1 : 0;
-  const int64_t result = header_->enter(carrier, number, words[0], words[1], words[2], words[3], words[4], words[5]);
+  const int64_t result =
+      header_->enter(carrier, number, words[0], words[1], words[2], words[3], words[4], words[5]);
   guest->status = carrier->status;
   if (guest->status != LIB_RETURNED) {
     guest->signal = carrier->signal;
@@ -165,20 +184,25 @@ int64_t Answerer::make(const Owned& guest, uint64_t number, const uint64_t (&wor
 }
 
 int64_t Answerer::make_traced(const Owned& guest, uint64_t number, const uint64_t (&words)[6], bool held) {
-  if (!trace_ || (number > calls::kLastNumber && number != LIB_CALL_CLONE)) return make(guest, number, words, held);
+  if (!trace_ || (number > calls::kLastNumber && number != LIB_CALL_CLONE))
+    return make(guest, number, words, held);
   const auto as = static_cast<uint32_t>(number == LIB_CALL_CLONE ? SYS_clone : number);
-  const auto copy = [tid = guest->tid](void* to, uint64_t from, size_t size) { return copy_from(tid, to, from, size); };
+  const auto copy = [tid = guest->tid](void* to, uint64_t from, size_t size) {
+    return copy_from(tid, to, from, size);
+  };
   const calls::Call* call = calls::find(as);
   observe::Record record;
   record.time = now();
   record.duration = 0;
   record.pid = static_cast<uint32_t>(guest->process);
   record.tid = static_cast<uint32_t>(guest->task);
-  record.disposition = call != nullptr && call->route == calls::Route::both ? observe::Disposition::both : observe::Disposition::library;
+  record.disposition = call != nullptr && call->route == calls::Route::both ? observe::Disposition::both
+                                                                            : observe::Disposition::library;
   record.transport = observe::Transport::notified;
   observe::capture_entry(record, as, words, copy);
   observe::RingWriter ring(ring_of(guest->carrier->id), runtime::kRingCapacity);
-  const bool may_not_return = as == SYS_exit || as == SYS_exit_group || as == SYS_execve || as == SYS_execveat;
+  const bool may_not_return =
+      as == SYS_exit || as == SYS_exit_group || as == SYS_execve || as == SYS_execveat;
   record.no_result = may_not_return ? 1 : 0;
   if (may_not_return) ring.push(record);
   const int64_t result = make(guest, number, words, held);
@@ -209,16 +233,24 @@ int64_t Answerer::answer_request(const Owned& guest, const seccomp_notif& call) 
   if (guest == nullptr && slot_number >= LIB_MAX_CARRIERS) return -EINVAL;
   const uint64_t slot = guest != nullptr ? guest->slot : runtime::kSlots + slot_number * runtime::kSlotSize;
   runtime::Request request;
-  memcpy(&request, reinterpret_cast<const void*>(slot + runtime::kRequestAt), sizeof request);  // NOLINT: a fixed address
+  memcpy(&request, reinterpret_cast<const void*>(slot + runtime::kRequestAt),
+         sizeof request);  // NOLINT: a fixed address
   if (request.number == runtime::kCallBegin)
-    return begin(static_cast<int>(call.pid), slot, static_cast<int32_t>(request.words[0]), static_cast<int>(request.words[1]));
+    return begin(static_cast<int>(call.pid), slot, static_cast<int32_t>(request.words[0]),
+                 static_cast<int>(request.words[1]));
   if (guest == nullptr) return -ESRCH;
   int64_t result = -ENOSYS;
   switch (request.number) {
-    case runtime::kCallDue: result = due(guest); break;
-    case runtime::kCallMove: return move(guest);
-    case runtime::kCallForget: return forget(static_cast<int32_t>(request.words[0]));
-    case LIB_CALL_CLONE: result = clone(guest, request.words); break;
+    case runtime::kCallDue:
+      result = due(guest);
+      break;
+    case runtime::kCallMove:
+      return move(guest);
+    case runtime::kCallForget:
+      return forget(static_cast<int32_t>(request.words[0]));
+    case LIB_CALL_CLONE:
+      result = clone(guest, request.words);
+      break;
     default:
       if (!is_librarys(request.number) && !is_runtimes(request.number)) return -ENOSYS;
       result = make_traced(guest, request.number, request.words, request.held != 0);
@@ -274,7 +306,8 @@ int64_t Answerer::begin(int tid, uint64_t slot, int32_t task, int pid) {
     guest = found->second;
     expected_.erase(found);
   }
-  if (const Owned old = find(tid); old != nullptr) drop(old);  // the number of a dead thread, or one that gives up its task
+  if (const Owned old = find(tid); old != nullptr)
+    drop(old);  // the number of a dead thread, or one that gives up its task
   const std::lock_guard lock(mutex_);
   guest->tid = tid;
   guest->pid = pid;
@@ -320,14 +353,15 @@ void Answerer::kill(const Guest& guest, uint64_t call) {
 void Answerer::drop(const Owned& guest) {
   if (guest->status != LIB_EXITED) kill(*guest, SYS_tkill);
   const std::lock_guard lock(mutex_);
-  if (const auto found = guests_.find(guest->tid); found != guests_.end() && found->second == guest) guests_.erase(found);
+  if (const auto found = guests_.find(guest->tid); found != guests_.end() && found->second == guest)
+    guests_.erase(found);
   if (guest->is_gone) return;
   guest->is_gone = true;
   if (!guest->calls) release(*guest);
 }
 
-// A process that ends without its tasks, by a signal of the host's or on its own, ends them too. Only then is its number free
-// for another: until then a call that it left behind may still write to it.
+// A process that ends without its tasks, by a signal of the host's or on its own, ends them too. Only then is
+// its number free for another: until then a call that it left behind may still write to it.
 void Answerer::watch_deaths() {
   for (;;) {
     siginfo_t info{};

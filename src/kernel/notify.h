@@ -1,7 +1,8 @@
 // Answers the guests' calls where they come by notification (runtime::Mode::notify).
 //
-// Nothing that a guest says is believed but what the host's kernel says of it: which thread it is, where its call came from,
-// and the call's words. Of the slots, which the guests can write, only the words of a request are read, once each.
+// Nothing that a guest says is believed but what the host's kernel says of it: which thread it is, where its
+// call came from, and the call's words. Of the slots, which the guests can write, only the words of a request
+// are read, once each.
 #pragma once
 
 #include <linux/seccomp.h>
@@ -20,8 +21,9 @@ namespace sandstone::kernel {
 
 class Answerer {
  public:
-  // `undertaker`: a task of our own, with whose rights those of dead processes are killed. `trace`: each call of a guest's that
-  // reaches the library kernel is recorded here, in rings that no guest has in its memory (kernel/tracer.h).
+  // `undertaker`: a task of our own, with whose rights those of dead processes are killed. `trace`: each call
+  // of a guest's that reaches the library kernel is recorded here, in rings that no guest has in its memory
+  // (kernel/tracer.h).
   Answerer(Task& init, Task undertaker, uint64_t notify_end, bool trace)
       : header_(&init.header()), undertaker_(undertaker), notify_end_(notify_end), trace_(trace) {}
 
@@ -34,15 +36,15 @@ class Answerer {
   // A thread of a guest's.
   struct Guest {
     lib_carrier* carrier = nullptr;
-    int32_t task = 0;        // in the first pid namespace, as its process
+    int32_t task = 0;  // in the first pid namespace, as its process
     int32_t process = 0;
-    int tid = 0, pid = 0;    // the host's
-    uint64_t slot = 0;       // its address
-    bool calls = false;      // one of its calls is being made
-    bool is_gone = false;    // and nobody waits for the answer
+    int tid = 0, pid = 0;  // the host's
+    uint64_t slot = 0;     // its address
+    bool calls = false;    // one of its calls is being made
+    bool is_gone = false;  // and nobody waits for the answer
     // What a call of its own code has left to deliver.
     uint32_t status = LIB_RETURNED;
-    uint64_t again = 0;      // number + 1
+    uint64_t again = 0;  // number + 1
     lib_signal signal{};
   };
   using Owned = std::shared_ptr<Guest>;

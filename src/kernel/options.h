@@ -13,28 +13,29 @@
 namespace sandstone::kernel {
 
 struct Options {
-  int image_fd = -1;             // the library kernel's image
-  int frames_fd = -1;            // of the network card, if there is one
-  std::vector<std::pair<uint16_t, uint16_t>> loopback_ports;  // first and last: these of 127.0.0.1 lead to the host's
+  int image_fd = -1;   // the library kernel's image
+  int frames_fd = -1;  // of the network card, if there is one
+  std::vector<std::pair<uint16_t, uint16_t>>
+      loopback_ports;            // first and last: these of 127.0.0.1 lead to the host's
   uint64_t memory = 1ULL << 30;  // of the library kernel, taken from the host as it is used
   runtime::Mode mode = runtime::Mode::trap;
-  int trace_fd = -1;             // every call goes there
+  int trace_fd = -1;  // every call goes there
   bool trace_json = false;
-  bool verbose = false;          // the library kernel's console goes to standard error
-  bool terminal = false;         // descriptor 0 is a terminal, and the guest gets one
+  bool verbose = false;   // the library kernel's console goes to standard error
+  bool terminal = false;  // descriptor 0 is a terminal, and the guest gets one
   bool allow_writable_code = true;
   std::string hostname = "sandstone";
-  std::string folder;            // the working folder; empty: the jail's
-  bool read_only = false;        // the root
-  int disk_fd = -1;              // an ext4 image whose file system is the root, instead of the jail's view
+  std::string folder;      // the working folder; empty: the jail's
+  bool read_only = false;  // the root
+  int disk_fd = -1;        // an ext4 image whose file system is the root, instead of the jail's view
   enum class Disk : uint8_t { fresh, read_only, persistent } disk = Disk::fresh;
-  uint32_t uid = 0, gid = 0;     // of the command, inside
+  uint32_t uid = 0, gid = 0;  // of the command, inside
   struct Volume {
     std::string path;  // of the jail's view, and of the guest's
     bool read_only;
     bool is_file = false;  // served with the view that it is in
   };
-  std::vector<Volume> volumes;   // what the guest writes there goes to the jail's own files
+  std::vector<Volume> volumes;  // what the guest writes there goes to the jail's own files
   struct Tmpfs {
     std::string path;
     uint64_t bytes;  // 0: no limit of its own

@@ -32,9 +32,13 @@ constexpr uint64_t kPage = 4096;
 constexpr uint64_t kMostFile = 256 << 20;
 constexpr uint64_t kMostTrampolines = 16 << 20;
 
-uint64_t page_up(uint64_t value) { return (value + kPage - 1) / kPage * kPage; }
+uint64_t page_up(uint64_t value) {
+  return (value + kPage - 1) / kPage * kPage;
+}
 
-PatchTable& table() { return *reinterpret_cast<PatchTable*>(runtime::kPatches); }  // NOLINT: a fixed address
+PatchTable& table() {
+  return *reinterpret_cast<PatchTable*>(runtime::kPatches);
+}  // NOLINT: a fixed address
 
 class Rewriter {
  public:
@@ -84,7 +88,8 @@ class Rewriter {
 
   void make(Patch& patch) {
     const PatchKey& key = patch.key;
-    if (key.size > kMostFile || key.length > kMostFile || key.offset % kPage != 0 || key.length % kPage != 0) return;
+    if (key.size > kMostFile || key.length > kMostFile || key.offset % kPage != 0 || key.length % kPage != 0)
+      return;
     const int64_t file = open_guests(table().pid, table().fd);
     if (file < 0) return;
     std::vector<std::byte> part;
@@ -133,8 +138,10 @@ class Rewriter {
     patch.displaced = static_cast<uint32_t>(made.displaced.size());
     const bool written = write_at(text.data(), text.size(), patch.at) &&
                          write_at(made.trampolines.data(), made.trampolines.size(), patch.trampolines) &&
-                         write_at(moves.data(), moves.size() * sizeof(PatchMove), patch.trampolines + patch.trampolines_size) &&
-                         ::ftruncate(fd_, static_cast<off_t>(patch.trampolines + patch.trampolines_size + patch.tables_size)) == 0;
+                         write_at(moves.data(), moves.size() * sizeof(PatchMove),
+                                  patch.trampolines + patch.trampolines_size) &&
+                         ::ftruncate(fd_, static_cast<off_t>(patch.trampolines + patch.trampolines_size +
+                                                             patch.tables_size)) == 0;
     if (!written) {
       patch.trampolines_size = 0;
       return;
@@ -158,14 +165,16 @@ Result<Fd> make_patch_table() {
   Fd file(::memfd_create("rewritten", MFD_CLOEXEC));
   if (!file.valid()) return system_error("rewriter", "memfd_create", errno);
   const uint64_t size = page_up(sizeof(PatchTable));
-  void* at = ::mmap(&table(), size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE | MAP_NORESERVE, -1, 0);
+  void* at = ::mmap(&table(), size, PROT_READ | PROT_WRITE,
+                    MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE | MAP_NORESERVE, -1, 0);
   if (at != &table()) return system_error("rewriter", "cannot map its table", errno);
   return file;
 }
 
 void start_rewriter(Task& init, int patches_fd, uint64_t entry) {
   const Task task = helper_of(init);
-  if (task.valid()) libkernel::quiet_thread([task, patches_fd, entry] { Rewriter(task, patches_fd, entry).run(); }).detach();
+  if (task.valid())
+    libkernel::quiet_thread([task, patches_fd, entry] { Rewriter(task, patches_fd, entry).run(); }).detach();
 }
 
 }  // namespace sandstone::kernel

@@ -20,7 +20,8 @@ void* pointer(uint64_t address) {
 }
 
 bool map(uint64_t at, uint64_t size, int flags) {
-  return ::mmap(pointer(at), size, PROT_READ | PROT_WRITE, flags | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE | MAP_NORESERVE, -1, 0) == pointer(at);
+  return ::mmap(pointer(at), size, PROT_READ | PROT_WRITE,
+                flags | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE | MAP_NORESERVE, -1, 0) == pointer(at);
 }
 
 }  // namespace
@@ -36,11 +37,13 @@ Result<const runtime::Header*> load_runtime() {
     const uint64_t end = (part.p_vaddr + part.p_memsz + kPage - 1) / kPage * kPage;
     if (!map(start, end - start, MAP_PRIVATE)) return system_error("run-time", "cannot map it", errno);
     std::memcpy(pointer(part.p_vaddr), sandstone_runtime_image + part.p_offset, part.p_filesz);
-    const int protection = ((part.p_flags & PF_R) != 0 ? PROT_READ : 0) | ((part.p_flags & PF_W) != 0 ? PROT_WRITE : 0) |
+    const int protection = ((part.p_flags & PF_R) != 0 ? PROT_READ : 0) |
+                           ((part.p_flags & PF_W) != 0 ? PROT_WRITE : 0) |
                            ((part.p_flags & PF_X) != 0 ? PROT_EXEC : 0);
     ::mprotect(pointer(start), end - start, protection);
   }
-  if (!map(runtime::kSlots, runtime::kSlotsSize, MAP_SHARED)) return system_error("run-time", "cannot map the threads' slots", errno);
+  if (!map(runtime::kSlots, runtime::kSlotsSize, MAP_SHARED))
+    return system_error("run-time", "cannot map the threads' slots", errno);
   const auto* header = static_cast<const runtime::Header*>(pointer(runtime::kBase));
   if (header->magic != runtime::kMagic) return Error{"run-time", "is damaged", "build it again"};
   return header;

@@ -8,7 +8,9 @@ lib_carrier* take_carrier(lib_header& header) {
   for (uint32_t i = 0; i < LIB_MAX_CARRIERS; ++i) {
     lib_carrier& carrier = header.carriers[i];
     uint32_t free = 0;
-    if (libkernel::shared_word(carrier.used) != 0 || !libkernel::shared_word(carrier.used).compare_exchange_strong(free, 1)) continue;
+    if (libkernel::shared_word(carrier.used) != 0 ||
+        !libkernel::shared_word(carrier.used).compare_exchange_strong(free, 1))
+      continue;
     lib_carrier fresh{};
     fresh.id = i + 1;
     fresh.used = 1;
@@ -28,6 +30,8 @@ Task Task::adopt(lib_header& header, int pid) {
   return {header, carrier};
 }
 
-int Task::clone(uint64_t flags) { return static_cast<int>(call(LIB_CALL_CLONE, flags, 0, 0)); }
+int Task::clone(uint64_t flags) {
+  return static_cast<int>(call(LIB_CALL_CLONE, flags, 0, 0));
+}
 
 }  // namespace sandstone::kernel

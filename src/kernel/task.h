@@ -11,10 +11,18 @@
 namespace sandstone::kernel {
 
 // The words of a call: numbers and pointers.
-inline uint64_t argument(const void* pointer) { return reinterpret_cast<uint64_t>(pointer); }
-inline uint64_t argument(const char* text) { return reinterpret_cast<uint64_t>(text); }
-inline uint64_t argument(std::nullptr_t) { return 0; }
-inline uint64_t argument(const std::string& text) { return argument(text.c_str()); }
+inline uint64_t argument(const void* pointer) {
+  return reinterpret_cast<uint64_t>(pointer);
+}
+inline uint64_t argument(const char* text) {
+  return reinterpret_cast<uint64_t>(text);
+}
+inline uint64_t argument(std::nullptr_t) {
+  return 0;
+}
+inline uint64_t argument(const std::string& text) {
+  return argument(text.c_str());
+}
 template <typename T>
   requires(std::is_integral_v<T> || std::is_enum_v<T>)
 uint64_t argument(T value) {
@@ -34,7 +42,8 @@ class Task {
     uint64_t words[6] = {};
     unsigned at = 0;
     ((words[at++] = argument(args)), ...);
-    const int64_t result = header_->enter(carrier_, number, words[0], words[1], words[2], words[3], words[4], words[5]);
+    const int64_t result =
+        header_->enter(carrier_, number, words[0], words[1], words[2], words[3], words[4], words[5]);
     if (carrier_->status == LIB_SIGNAL) carrier_->status = LIB_RETURNED;
     return result;
   }

@@ -19,7 +19,8 @@ void* pointer(uint64_t address) {
   return reinterpret_cast<void*>(address);  // NOLINT: the addresses are fixed numbers
 }
 
-// Lines of several threads in the order of time need a few at once; a guest that writes without end must not keep us from it.
+// Lines of several threads in the order of time need a few at once; a guest that writes without end must not
+// keep us from it.
 constexpr size_t kMostAtOnce = 4096;
 constexpr useconds_t kPause = 1000;
 
@@ -38,7 +39,8 @@ Tracer::~Tracer() {
   stop_ = true;
   thread_.join();
   if (dropped_ > 0)
-    write(json_ ? fmt::format("{{\"dropped\":{}}}\n", dropped_) : fmt::format("# {} calls came faster than they could be written\n", dropped_));
+    write(json_ ? fmt::format("{{\"dropped\":{}}}\n", dropped_)
+                : fmt::format("# {} calls came faster than they could be written\n", dropped_));
 }
 
 void Tracer::run() {
@@ -49,9 +51,12 @@ void Tracer::run() {
 }
 
 bool Tracer::drain() {
-  const uint32_t used = std::min<uint32_t>(__atomic_load_n(static_cast<uint32_t*>(pointer(runtime::kRingsInUse)), __ATOMIC_ACQUIRE), LIB_MAX_CARRIERS);
+  const uint32_t used = std::min<uint32_t>(
+      __atomic_load_n(static_cast<uint32_t*>(pointer(runtime::kRingsInUse)), __ATOMIC_ACQUIRE),
+      LIB_MAX_CARRIERS);
   while (readers_.size() < used)
-    readers_.emplace_back(pointer(runtime::kRings + readers_.size() * runtime::kRingStride), runtime::kRingCapacity);
+    readers_.emplace_back(pointer(runtime::kRings + readers_.size() * runtime::kRingStride),
+                          runtime::kRingCapacity);
   std::vector<observe::Record> batch;
   for (auto& reader : readers_) {
     observe::Record record;
@@ -63,7 +68,8 @@ bool Tracer::drain() {
   std::string text;
   for (const auto& record : batch)
     text += (json_ ? observe::format_json(record)
-                   : observe::format_text(record, {.pid = true, .time = true, .duration = true, .disposition = true})) +
+                   : observe::format_text(
+                         record, {.pid = true, .time = true, .duration = true, .disposition = true})) +
             "\n";
   write(text);
   return true;

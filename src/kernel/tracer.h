@@ -1,4 +1,5 @@
-// Tracer: reads the guests' rings of records and writes a line for each, by the process that serves the devices.
+// Tracer: reads the guests' rings of records and writes a line for each, by the process that serves the
+// devices.
 #pragma once
 
 #include <sandstone/result.h>

@@ -24,7 +24,8 @@ Error refused(const std::string& what, int64_t error) {
   return system_error("library kernel", what, static_cast<int>(-error));
 }
 
-Result<void> mount_at(Task& init, const char* source, const std::string& target, const char* type, uint64_t flags, const char* data = nullptr) {
+Result<void> mount_at(Task& init, const char* source, const std::string& target, const char* type,
+                      uint64_t flags, const char* data = nullptr) {
   init.call(SYS_mkdir, target, 0755);
   const int64_t done = init.call(SYS_mount, source, target, type, flags, data);
   if (done < 0) return refused(fmt::format("cannot mount {} at {}", type, target), done);
@@ -33,8 +34,11 @@ Result<void> mount_at(Task& init, const char* source, const std::string& target,
 
 // The few nodes of a container's /dev that are links.
 void link_devices(Task& init) {
-  constexpr const char* kLinks[][2] = {{"/proc/self/fd", "/dev/fd"},   {"/proc/self/fd/0", "/dev/stdin"}, {"/proc/self/fd/1", "/dev/stdout"},
-                                       {"/proc/self/fd/2", "/dev/stderr"}, {"pts/ptmx", "/dev/ptmx"}};
+  constexpr const char* kLinks[][2] = {{"/proc/self/fd", "/dev/fd"},
+                                       {"/proc/self/fd/0", "/dev/stdin"},
+                                       {"/proc/self/fd/1", "/dev/stdout"},
+                                       {"/proc/self/fd/2", "/dev/stderr"},
+                                       {"pts/ptmx", "/dev/ptmx"}};
   init.call(SYS_unlink, "/dev/ptmx");
   for (const auto& link : kLinks) init.call(SYS_symlink, link[0], link[1]);
 }
@@ -47,7 +51,8 @@ void tell_processors(Task& init) {
   const int64_t fd = init.call(SYS_open, "/dev/shm/processors", O_CREAT | O_WRONLY | O_CLOEXEC, 0444);
   if (fd < 0) return;
   init.call(SYS_write, fd, list, list.size());
-  for (const char* place : {"/sys/devices/system/cpu/online", "/sys/devices/system/cpu/possible", "/sys/devices/system/cpu/present"})
+  for (const char* place : {"/sys/devices/system/cpu/online", "/sys/devices/system/cpu/possible",
+                            "/sys/devices/system/cpu/present"})
     init.call(SYS_mount, "/dev/shm/processors", place, nullptr, MS_BIND, nullptr);
   init.call(SYS_unlink, "/dev/shm/processors");
   init.call(SYS_close, fd);
@@ -73,7 +78,8 @@ Result<void> mount_layer(Task& init) {
     init.call(SYS_mkdir, own, 0755);
     init.call(SYS_setxattr, own, "trusted.overlay.opaque", "y", 1, 0);
   }
-  return mount_at(init, "root", "/root", "overlay", 0, "lowerdir=/lower,upperdir=/upper/changed,workdir=/upper/work");
+  return mount_at(init, "root", "/root", "overlay", 0,
+                  "lowerdir=/lower,upperdir=/upper/changed,workdir=/upper/work");
 }
 
 // The layer over a disk that cannot be written to is for what is mounted on it, and then read-only too.
@@ -83,8 +89,10 @@ Result<void> mount_disk(Task& init, Options::Disk kind) {
   const char* place = read_only ? "/lower" : "/root";
   init.call(SYS_mkdir, place, 0755);
   // "noload": a journal that was not played back, as after a crash, cannot be now.
-  const int64_t mounted = init.call(SYS_mount, "/dev/vda", place, "ext4", read_only ? MS_RDONLY : 0, read_only ? "noload" : nullptr);
-  if (mounted == -EINVAL) return Error{"--disk-image", "holds no ext4 file system", "sandstone image build makes one"};
+  const int64_t mounted = init.call(SYS_mount, "/dev/vda", place, "ext4", read_only ? MS_RDONLY : 0,
+                                    read_only ? "noload" : nullptr);
+  if (mounted == -EINVAL)
+    return Error{"--disk-image", "holds no ext4 file system", "sandstone image build makes one"};
   if (mounted < 0) return system_error("--disk-image", "cannot mount it", static_cast<int>(-mounted));
   return read_only ? mount_layer(init) : Result<void>();
 }
@@ -93,7 +101,8 @@ std::string contents_of(const char* path) {
   std::string text;
   char part[4096];
   const Fd file(::open(path, O_RDONLY | O_CLOEXEC));
-  for (ssize_t got = 0; file.valid() && (got = ::read(file.get(), part, sizeof part)) > 0;) text.append(part, static_cast<size_t>(got));
+  for (ssize_t got = 0; file.valid() && (got = ::read(file.get(), part, sizeof part)) > 0;)
+    text.append(part, static_cast<size_t>(got));
   return text;
 }
 
@@ -110,7 +119,8 @@ void lay_identity(Task& init) {
     init.call(SYS_write, fd, text.data(), text.size());
     init.call(SYS_close, fd);
     init.call(SYS_mkdir, "/etc", 0755);
-    if (const int64_t made = init.call(SYS_open, path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644); made >= 0) init.call(SYS_close, made);
+    if (const int64_t made = init.call(SYS_open, path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644); made >= 0)
+      init.call(SYS_close, made);
     init.call(SYS_mount, own, path, nullptr, MS_BIND, nullptr);
   }
   init.call(SYS_umount2, kPlace, MNT_DETACH);  // the files stay where they are bound
@@ -118,7 +128,8 @@ void lay_identity(Task& init) {
 
 // An image need not have the folders that something is mounted at.
 void make_folders(Task& init, const std::string& path) {
-  for (size_t at = path.find('/', 1); at != std::string::npos; at = path.find('/', at + 1)) init.call(SYS_mkdir, path.substr(0, at), 0755);
+  for (size_t at = path.find('/', 1); at != std::string::npos; at = path.find('/', at + 1))
+    init.call(SYS_mkdir, path.substr(0, at), 0755);
 }
 
 Result<void> mount_view(Task& init) {
@@ -133,7 +144,8 @@ Result<void> make_tree(Task& init, const Options& options) {
   Result<void> done = has_disk ? mount_disk(init, options.disk) : mount_view(init);
   if (!done) return done;
   init.call(SYS_chdir, "/root");
-  if (const int64_t moved = init.call(SYS_mount, ".", "/", nullptr, MS_MOVE); moved < 0) return refused("cannot change the root", moved);
+  if (const int64_t moved = init.call(SYS_mount, ".", "/", nullptr, MS_MOVE); moved < 0)
+    return refused("cannot change the root", moved);
   init.call(SYS_chroot, ".");
   init.call(SYS_chdir, "/");
 
@@ -141,16 +153,21 @@ Result<void> make_tree(Task& init, const Options& options) {
   if (options.uid != 0) init.call(SYS_chown, "/home/sandbox", options.uid, options.gid);
 
   // What the jail's view leaves out of a root folder, and scripts expect.
-  if (!has_disk) for (const char* folder : {"/mnt", "/media", "/opt", "/root", "/run", "/srv", "/var"}) init.call(SYS_mkdir, folder, 0755);
+  if (!has_disk)
+    for (const char* folder : {"/mnt", "/media", "/opt", "/root", "/run", "/srv", "/var"})
+      init.call(SYS_mkdir, folder, 0755);
   done = mount_at(init, "proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC);
   if (done) done = mount_at(init, "sysfs", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC);
   if (done) done = mount_at(init, "dev", "/dev", "devtmpfs", MS_NOSUID, "mode=755");
-  if (done) done = mount_at(init, "devpts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=620");
+  if (done)
+    done = mount_at(init, "devpts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC,
+                    "newinstance,ptmxmode=0666,mode=620");
   if (done && has_disk) lay_identity(init);
   if (done) done = mount_at(init, "shm", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777");
   if (!done) return done;
   // The jail made it for the user that it knows.
-  if (const char* home = ::getenv("HOME"); options.uid != 0 && home != nullptr && std::string_view(home).starts_with("/home/"))
+  if (const char* home = ::getenv("HOME");
+      options.uid != 0 && home != nullptr && std::string_view(home).starts_with("/home/"))
     init.call(SYS_chown, home, options.uid, options.gid);
   link_devices(init);
   tell_processors(init);
@@ -162,12 +179,15 @@ Result<void> make_tree(Task& init, const Options& options) {
   for (size_t i = 0; i < options.volumes.size(); ++i) {
     const auto& volume = options.volumes[i];
     if (volume.is_file) {
-      if (const int64_t bound = init.call(SYS_mount, volume.path, volume.path, nullptr, MS_BIND, nullptr); bound < 0) return refused("cannot show " + volume.path, bound);
+      if (const int64_t bound = init.call(SYS_mount, volume.path, volume.path, nullptr, MS_BIND, nullptr);
+          bound < 0)
+        return refused("cannot show " + volume.path, bound);
       init.call(SYS_mount, nullptr, volume.path, nullptr, MS_REMOUNT | MS_BIND | MS_RDONLY, nullptr);
       continue;
     }
     make_folders(init, volume.path);
-    done = mount_at(init, fmt::format("volume{}", i).c_str(), volume.path, "virtiofs", MS_NODEV | (volume.read_only ? MS_RDONLY : 0));
+    done = mount_at(init, fmt::format("volume{}", i).c_str(), volume.path, "virtiofs",
+                    MS_NODEV | (volume.read_only ? MS_RDONLY : 0));
     if (!done) return done;
   }
   const bool read_only = options.read_only || (has_disk && options.disk == Options::Disk::read_only);

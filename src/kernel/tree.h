@@ -8,7 +8,8 @@
 
 namespace sandstone::kernel {
 
-// Process 1's root becomes: the jail's view below a layer of memory, with the library kernel's own /proc, /sys and /dev.
+// Process 1's root becomes: the jail's view below a layer of memory, with the library kernel's own /proc,
+// /sys and /dev.
 Result<void> make_tree(Task& init, const Options& options);
 
 }  // namespace sandstone::kernel

@@ -15,12 +15,14 @@ constexpr long kSelf = 0, kThisThread = 1;
 long processor_control(uint64_t code, uint64_t value) {
   if (code == kArchSetFs) {
     if (value >= kMostUser) return -kEperm;
-    if ((boot.hwcap2 & 2) == 0) return host(SYS_arch_prctl, static_cast<long>(code), static_cast<long>(value));
+    if ((boot.hwcap2 & 2) == 0)
+      return host(SYS_arch_prctl, static_cast<long>(code), static_cast<long>(value));
     asm volatile("wrfsbase %0" : : "r"(value));
     return 0;
   }
   if (code == kArchGetFs) {
-    if ((boot.hwcap2 & 2) == 0) return host(SYS_arch_prctl, static_cast<long>(code), static_cast<long>(value));
+    if ((boot.hwcap2 & 2) == 0)
+      return host(SYS_arch_prctl, static_cast<long>(code), static_cast<long>(value));
     uint64_t base = 0;
     asm volatile("rdfsbase %0" : "=r"(base));
     return guarded_copy(pointer(value), &base, sizeof base) ? 0 : -kEfault;
@@ -30,14 +32,15 @@ long processor_control(uint64_t code, uint64_t value) {
 
 long by_host(const uint64_t* r) {
   for (bool again = true;; again = false) {
-    const long result = host(static_cast<long>(r[RAX]), static_cast<long>(r[RDI]), static_cast<long>(r[RSI]), static_cast<long>(r[RDX]),
-                             static_cast<long>(r[R10]), static_cast<long>(r[R8]), static_cast<long>(r[R9]));
+    const long result = host(static_cast<long>(r[RAX]), static_cast<long>(r[RDI]), static_cast<long>(r[RSI]),
+                             static_cast<long>(r[RDX]), static_cast<long>(r[R10]), static_cast<long>(r[R8]),
+                             static_cast<long>(r[R9]));
     if (result != -kEfault || !again || !touch_arguments(r)) return result;
   }
 }
 
-// futex(2) by the host, on the guest's own memory. Thread ids of the library kernel mean nothing to it, so none of the
-// operations that hold one.
+// futex(2) by the host, on the guest's own memory. Thread ids of the library kernel mean nothing to it, so
+// none of the operations that hold one.
 void futex(Thread* thread, Context& context) {
   uint64_t* r = context.r;
   const uint64_t operation = r[RSI] & 0x7f;
@@ -51,8 +54,9 @@ void futex(Thread* thread, Context& context) {
     return;
   }
   for (bool touched = false;;) {
-    const long result = host_blocking(SYS_futex, static_cast<long>(r[RDI]), static_cast<long>(r[RSI]), static_cast<long>(r[RDX]),
-                                      static_cast<long>(r[R10]), static_cast<long>(r[R8]), static_cast<long>(r[R9]));
+    const long result = host_blocking(SYS_futex, static_cast<long>(r[RDI]), static_cast<long>(r[RSI]),
+                                      static_cast<long>(r[RDX]), static_cast<long>(r[R10]),
+                                      static_cast<long>(r[R8]), static_cast<long>(r[R9]));
     if (result == -kEfault && !touched) {
       touched = true;
       if (touch_arguments(r)) continue;
@@ -68,7 +72,8 @@ void futex(Thread* thread, Context& context) {
 void by_library(Thread* thread, Context& context) {
   const uint64_t* r = context.r;
   const uint64_t number = r[RAX];
-  settle(thread, context, number, library_as_guest(thread, number, r[RDI], r[RSI], r[RDX], r[R10], r[R8], r[R9]));
+  settle(thread, context, number,
+         library_as_guest(thread, number, r[RDI], r[RSI], r[RDX], r[R10], r[R8], r[R9]));
 }
 
 void on_host(Thread* thread, Context& context) {
@@ -77,10 +82,13 @@ void on_host(Thread* thread, Context& context) {
     case SYS_futex:
       return futex(thread, context);
     case SYS_sched_getaffinity:  // of the machine's CPUs, not of the library kernel's one
-      r[RAX] = static_cast<uint64_t>(host(SYS_sched_getaffinity, 0, static_cast<long>(r[RSI]), static_cast<long>(r[RDX])));
+      r[RAX] = static_cast<uint64_t>(
+          host(SYS_sched_getaffinity, 0, static_cast<long>(r[RSI]), static_cast<long>(r[RDX])));
       return;
     case SYS_futex_waitv:
-    case 454: case 455: case 456:
+    case 454:
+    case 455:
+    case 456:
       r[RAX] = static_cast<uint64_t>(-kEnosys);
       return;
     default:
@@ -93,25 +101,52 @@ void on_both(Thread* thread, Context& context) {
   const uint64_t number = r[RAX];
   long result = -kEnosys;
   switch (number) {
-    case SYS_mmap: result = map(thread, r[RDI], r[RSI], r[RDX], r[R10], r[R8], r[R9]); break;
-    case SYS_munmap: result = unmap(thread, r[RDI], r[RSI]); break;
-    case SYS_mprotect: result = protect(thread, r[RDI], r[RSI], r[RDX]); break;
-    case SYS_mremap: result = remap(thread, r[RDI], r[RSI], r[RDX], r[R10], r[R8]); break;
-    case SYS_madvise: result = advise(thread, r[RDI], r[RSI], r[RDX]); break;
-    case SYS_msync: result = sync_memory(thread, r[RDI], r[RSI], r[RDX]); break;
-    case SYS_brk: result = set_break(thread, r[RDI]); break;
-    case SYS_clone: case SYS_fork: case SYS_vfork: case SYS_clone3:  // made again, if a signal came first
+    case SYS_mmap:
+      result = map(thread, r[RDI], r[RSI], r[RDX], r[R10], r[R8], r[R9]);
+      break;
+    case SYS_munmap:
+      result = unmap(thread, r[RDI], r[RSI]);
+      break;
+    case SYS_mprotect:
+      result = protect(thread, r[RDI], r[RSI], r[RDX]);
+      break;
+    case SYS_mremap:
+      result = remap(thread, r[RDI], r[RSI], r[RDX], r[R10], r[R8]);
+      break;
+    case SYS_madvise:
+      result = advise(thread, r[RDI], r[RSI], r[RDX]);
+      break;
+    case SYS_msync:
+      result = sync_memory(thread, r[RDI], r[RSI], r[RDX]);
+      break;
+    case SYS_brk:
+      result = set_break(thread, r[RDI]);
+      break;
+    case SYS_clone:
+    case SYS_fork:
+    case SYS_vfork:
+    case SYS_clone3:  // made again, if a signal came first
       return settle(thread, context, number, clone(thread, context, number));
-    case SYS_execve: case SYS_execveat: return execute(thread, context, number);
-    case SYS_rt_sigreturn: return return_from_signal(thread, context);
-    case SYS_sigaltstack: result = set_alternate_stack(thread, context); break;
-    case SYS_arch_prctl: result = processor_control(r[RDI], r[RSI]); break;
+    case SYS_execve:
+    case SYS_execveat:
+      return execute(thread, context, number);
+    case SYS_rt_sigreturn:
+      return return_from_signal(thread, context);
+    case SYS_sigaltstack:
+      result = set_alternate_stack(thread, context);
+      break;
+    case SYS_arch_prctl:
+      result = processor_control(r[RDI], r[RSI]);
+      break;
     case SYS_set_tid_address:
       host(SYS_set_tid_address, static_cast<long>(r[RDI]));
       result = library(thread, SYS_gettid);
       break;
     case SYS_set_robust_list:
-      if (r[RSI] != 24) { result = -kEinval; break; }
+      if (r[RSI] != 24) {
+        result = -kEinval;
+        break;
+      }
       thread->robust_list = r[RDI];
       thread->tid = static_cast<uint32_t>(library(thread, SYS_gettid));
       result = 0;
@@ -120,12 +155,18 @@ void on_both(Thread* thread, Context& context) {
       if (r[RDI] != kProcessClock && r[RDI] != kThreadClock) return by_library(thread, context);
       result = by_host(r);
       break;
-    case SYS_times: result = by_host(r); break;
-    case SYS_getrusage:
-      if (static_cast<long>(r[RDI]) != kSelf && static_cast<long>(r[RDI]) != kThisThread) return by_library(thread, context);
+    case SYS_times:
       result = by_host(r);
       break;
-    case SYS_exit: case SYS_exit_group: case SYS_prctl: case SYS_get_robust_list:
+    case SYS_getrusage:
+      if (static_cast<long>(r[RDI]) != kSelf && static_cast<long>(r[RDI]) != kThisThread)
+        return by_library(thread, context);
+      result = by_host(r);
+      break;
+    case SYS_exit:
+    case SYS_exit_group:
+    case SYS_prctl:
+    case SYS_get_robust_list:
     default:
       return by_library(thread, context);
   }
@@ -137,7 +178,10 @@ void on_both(Thread* thread, Context& context) {
 void dispatch(Thread* thread, Context& context) {
 #ifdef RT_DEBUG
   report("call", context.r[RAX], context.r[RDI]);
-  struct After { Context& c; ~After() { report("  -> ", c.r[RAX], c.r[RIP]); } } after{context};
+  struct After {
+    Context& c;
+    ~After() { report("  -> ", c.r[RAX], c.r[RIP]); }
+  } after{context};
 #endif
   const calls::Call* call = calls::find(context.r[RAX]);
   if (call == nullptr) {
@@ -145,17 +189,23 @@ void dispatch(Thread* thread, Context& context) {
     return;
   }
   switch (call->route) {
-    case calls::Route::library: return by_library(thread, context);
-    case calls::Route::host: return on_host(thread, context);
-    case calls::Route::both: return on_both(thread, context);
-    default: context.r[RAX] = static_cast<uint64_t>(-static_cast<long>(call->error));
+    case calls::Route::library:
+      return by_library(thread, context);
+    case calls::Route::host:
+      return on_host(thread, context);
+    case calls::Route::both:
+      return on_both(thread, context);
+    default:
+      context.r[RAX] = static_cast<uint64_t>(-static_cast<long>(call->error));
   }
 }
 
 void report(const char* text, uint64_t a, uint64_t b) {
   char line[160];
   unsigned long size = 0;
-  const auto add = [&](const char* from) { while (*from != '\0' && size < 100) line[size++] = *from++; };
+  const auto add = [&](const char* from) {
+    while (*from != '\0' && size < 100) line[size++] = *from++;
+  };
   const auto number = [&](uint64_t value) {
     add(" 0x");
     for (int shift = 60; shift >= 0; shift -= 4) line[size++] = "0123456789abcdef"[value >> shift & 15];

@@ -19,7 +19,9 @@ constexpr uint64_t kPlace = 0x555555554000;  // of a program that may be anywher
 constexpr int kSigSegv = 11;
 constexpr unsigned kMostSegments = 64;
 
-bool failed(long result) { return result < 0 && result > -4096; }
+bool failed(long result) {
+  return result < 0 && result > -4096;
+}
 
 struct Program {
   uint64_t base = 0, entry = 0, headers = 0, end = 0;
@@ -33,17 +35,20 @@ struct Loaded {
 };
 
 bool read_at(Thread* thread, long fd, void* to, uint64_t size, uint64_t offset) {
-  return library(thread, SYS_pread64, static_cast<uint64_t>(fd), reinterpret_cast<uint64_t>(to), size, offset) == static_cast<long>(size);
+  return library(thread, SYS_pread64, static_cast<uint64_t>(fd), reinterpret_cast<uint64_t>(to), size,
+                 offset) == static_cast<long>(size);
 }
 
 bool read_headers(Thread* thread, long fd, Loaded& file) {
-  return read_at(thread, fd, &file.header, sizeof file.header, 0) && file.header.e_phentsize == sizeof(Elf64_Phdr) &&
-         file.header.e_phnum > 0 && file.header.e_phnum <= kMostSegments &&
+  return read_at(thread, fd, &file.header, sizeof file.header, 0) &&
+         file.header.e_phentsize == sizeof(Elf64_Phdr) && file.header.e_phnum > 0 &&
+         file.header.e_phnum <= kMostSegments &&
          read_at(thread, fd, file.segments, file.header.e_phnum * sizeof(Elf64_Phdr), file.header.e_phoff);
 }
 
 uint64_t protection_of(const Elf64_Phdr& segment) {
-  return ((segment.p_flags & PF_R) != 0 ? 1U : 0U) | ((segment.p_flags & PF_W) != 0 ? 2U : 0U) | ((segment.p_flags & PF_X) != 0 ? 4U : 0U);
+  return ((segment.p_flags & PF_R) != 0 ? 1U : 0U) | ((segment.p_flags & PF_W) != 0 ? 2U : 0U) |
+         ((segment.p_flags & PF_X) != 0 ? 4U : 0U);
 }
 
 // One PT_LOAD: its part of the file, then memory of zeros up to its size.
@@ -54,15 +59,17 @@ bool map_segment(Thread* thread, long fd, const Elf64_Phdr& segment, uint64_t ba
   uint64_t mapped = page;
   if (segment.p_filesz > 0) {
     const uint64_t size = page_up(file_end) - page;
-    if (failed(map(thread, page, size, protection, kPrivate | kFixed, static_cast<uint64_t>(fd), segment.p_offset - (start - page)))) return false;
+    if (failed(map(thread, page, size, protection, kPrivate | kFixed, static_cast<uint64_t>(fd),
+                   segment.p_offset - (start - page))))
+      return false;
     mapped = page + size;
     if (segment.p_memsz > segment.p_filesz && mapped > file_end && (protection & 2) != 0) {
       static const uint8_t zeros[kPage] = {};
       if (!guarded_copy(pointer(file_end), zeros, mapped - file_end)) return false;
     }
   }
-  if (page_up(end) > mapped &&
-      failed(map(thread, mapped, page_up(end) - mapped, protection, kPrivate | kFixed | kAnonymous, ~uint64_t{0}, 0)))
+  if (page_up(end) > mapped && failed(map(thread, mapped, page_up(end) - mapped, protection,
+                                          kPrivate | kFixed | kAnonymous, ~uint64_t{0}, 0)))
     return false;
   return true;
 }
@@ -80,7 +87,8 @@ bool load(Thread* thread, long fd, bool main, Program& program) {
       program.interpreter[sizeof program.interpreter - 1] = '\0';
     }
     if (segment.p_type != PT_LOAD) continue;
-    if (segment.p_filesz > segment.p_memsz || segment.p_vaddr + segment.p_memsz < segment.p_vaddr) return false;
+    if (segment.p_filesz > segment.p_memsz || segment.p_vaddr + segment.p_memsz < segment.p_vaddr)
+      return false;
     if (page_down(segment.p_vaddr) < low) low = page_down(segment.p_vaddr);
     if (segment.p_vaddr + segment.p_memsz > high) high = segment.p_vaddr + segment.p_memsz;
   }
@@ -96,7 +104,8 @@ bool load(Thread* thread, long fd, bool main, Program& program) {
   for (unsigned i = 0; i < file.header.e_phnum; ++i) {
     const Elf64_Phdr& segment = file.segments[i];
     if (segment.p_type == PT_LOAD && !map_segment(thread, fd, segment, base)) return false;
-    if (segment.p_type == PT_LOAD && file.header.e_phoff >= segment.p_offset && file.header.e_phoff < segment.p_offset + segment.p_filesz)
+    if (segment.p_type == PT_LOAD && file.header.e_phoff >= segment.p_offset &&
+        file.header.e_phoff < segment.p_offset + segment.p_filesz)
       program.headers = base + segment.p_vaddr + (file.header.e_phoff - segment.p_offset);
     if (segment.p_type == PT_PHDR) program.headers = base + segment.p_vaddr;
   }
@@ -114,13 +123,17 @@ uint64_t stack_size(Thread* thread) {
   return limit[0] < kLeastStack ? kLeastStack : limit[0] > kMostStack ? kMostStack : page_up(limit[0]);
 }
 
-// The words at the start of the stack, from the top down: strings, random bytes, auxiliary vector, environment, arguments.
-uint64_t build_stack(Thread* thread, const lib_exec& left, const Program& program, uint64_t interpreter_base) {
+// The words at the start of the stack, from the top down: strings, random bytes, auxiliary vector,
+// environment, arguments.
+uint64_t build_stack(Thread* thread, const lib_exec& left, const Program& program,
+                     uint64_t interpreter_base) {
   const uint64_t size = stack_size(thread) + page_up(left.strings_size);
-  const long place = map(thread, 0, size, kReadWrite, kPrivate | kAnonymous | kNoReserve | kStackFlag, ~uint64_t{0}, 0);
+  const long place =
+      map(thread, 0, size, kReadWrite, kPrivate | kAnonymous | kNoReserve | kStackFlag, ~uint64_t{0}, 0);
   if (failed(place)) return 0;
   // For /proc/self/maps, where programs look for the extent of their stack.
-  library(thread, SYS_mmap, static_cast<uint64_t>(place), size, kReadWrite, kPrivate | kFixed | kAnonymous | kNoReserve, ~uint64_t{0}, 0);
+  library(thread, SYS_mmap, static_cast<uint64_t>(place), size, kReadWrite,
+          kPrivate | kFixed | kAnonymous | kNoReserve, ~uint64_t{0}, 0);
   uint64_t at = static_cast<uint64_t>(place) + size - 16;
   const uint64_t strings = (at - left.strings_size) & ~uint64_t{15};
   if (library(thread, LIB_CALL_EXEC, 0, strings, left.strings_size) < 0) return 0;
@@ -143,12 +156,27 @@ uint64_t build_stack(Thread* thread, const lib_exec& left, const Program& progra
   *to++ = 0;
   for (uint32_t i = 0; i < left.envc; ++i, next()) *to++ = reinterpret_cast<uint64_t>(string);
   *to++ = 0;
-  const uint64_t auxiliary[][2] = {
-      {AT_SYSINFO_EHDR, boot.vdso}, {AT_HWCAP, boot.hwcap}, {AT_PAGESZ, kPage}, {AT_CLKTCK, boot.clock_ticks},
-      {AT_PHDR, program.headers}, {AT_PHENT, sizeof(Elf64_Phdr)}, {AT_PHNUM, program.segments}, {AT_BASE, interpreter_base},
-      {AT_FLAGS, 0}, {AT_ENTRY, program.entry}, {AT_UID, left.uid}, {AT_EUID, left.euid}, {AT_GID, left.gid}, {AT_EGID, left.egid},
-      {AT_SECURE, left.secure}, {AT_RANDOM, random}, {AT_HWCAP2, boot.hwcap2}, {AT_EXECFN, reinterpret_cast<uint64_t>(string)},
-      {AT_PLATFORM, platform}, {51 /* AT_MINSIGSTKSZ */, boot.minimum_signal_stack}, {AT_NULL, 0}};
+  const uint64_t auxiliary[][2] = {{AT_SYSINFO_EHDR, boot.vdso},
+                                   {AT_HWCAP, boot.hwcap},
+                                   {AT_PAGESZ, kPage},
+                                   {AT_CLKTCK, boot.clock_ticks},
+                                   {AT_PHDR, program.headers},
+                                   {AT_PHENT, sizeof(Elf64_Phdr)},
+                                   {AT_PHNUM, program.segments},
+                                   {AT_BASE, interpreter_base},
+                                   {AT_FLAGS, 0},
+                                   {AT_ENTRY, program.entry},
+                                   {AT_UID, left.uid},
+                                   {AT_EUID, left.euid},
+                                   {AT_GID, left.gid},
+                                   {AT_EGID, left.egid},
+                                   {AT_SECURE, left.secure},
+                                   {AT_RANDOM, random},
+                                   {AT_HWCAP2, boot.hwcap2},
+                                   {AT_EXECFN, reinterpret_cast<uint64_t>(string)},
+                                   {AT_PLATFORM, platform},
+                                   {51 /* AT_MINSIGSTKSZ */, boot.minimum_signal_stack},
+                                   {AT_NULL, 0}};
   static_assert(sizeof auxiliary / sizeof auxiliary[0] <= 22);
   for (const auto& entry : auxiliary) {
     *to++ = entry[0];
@@ -189,14 +217,17 @@ bool start_program(Thread* thread, Context& context) {
   Program interpreter;
   interpreter.entry = program.entry;
   if (program.interpreter[0] != '\0') {
-    const long fd = library(thread, SYS_openat, static_cast<uint64_t>(-100), reinterpret_cast<uint64_t>(program.interpreter), 0x80000 /* O_CLOEXEC */);
+    const long fd = library(thread, SYS_openat, static_cast<uint64_t>(-100),
+                            reinterpret_cast<uint64_t>(program.interpreter), 0x80000 /* O_CLOEXEC */);
     if (fd < 0 || !load(thread, fd, false, interpreter)) return false;
     library(thread, SYS_close, static_cast<uint64_t>(fd));
   }
   const uint64_t stack = build_stack(thread, left, program, interpreter.base);
   if (stack == 0) return false;
-  if ((boot.hwcap2 & 2) != 0) asm volatile("wrfsbase %0" : : "r"(uint64_t{0}));
-  else host(SYS_arch_prctl, 0x1002, 0);
+  if ((boot.hwcap2 & 2) != 0)
+    asm volatile("wrfsbase %0" : : "r"(uint64_t{0}));
+  else
+    host(SYS_arch_prctl, 0x1002, 0);
   for (int i = R8; i <= RSP; ++i) context.r[i] = 0;
   context.r[RSP] = stack;
   context.r[RIP] = interpreter.entry;
@@ -218,14 +249,17 @@ void execute(Thread* thread, Context& context, uint64_t number) {
 long first_program(Thread* thread, Context& context, const Start& start) {
   long first_error = -2;  // ENOENT
   for (const char* const* path = start.paths; *path != nullptr; ++path) {
-    const long result = library(thread, SYS_execve, reinterpret_cast<uint64_t>(*path), reinterpret_cast<uint64_t>(start.arguments),
-                                reinterpret_cast<uint64_t>(start.environment));
+    const long result =
+        library(thread, SYS_execve, reinterpret_cast<uint64_t>(*path),
+                reinterpret_cast<uint64_t>(start.arguments), reinterpret_cast<uint64_t>(start.environment));
     if (result == 0) {
       if (!start_program(thread, context)) die(thread, kSigSegv);
       return 0;
     }
-    if (result == -kEacces) first_error = result;
-    else if (result != -2 && result != -20) return result;
+    if (result == -kEacces)
+      first_error = result;
+    else if (result != -2 && result != -20)
+      return result;
   }
   return first_error;
 }

@@ -30,13 +30,28 @@ T* pointer(uint64_t address) {
 
 // errno's, as far as they are needed here.
 enum : long {
-  kEperm = 1, kEsrch = 3, kEintr = 4, kEagain = 11, kEnomem = 12, kEacces = 13, kEfault = 14, kEexist = 17, kEnodev = 19, kEinval = 22,
-  kEnosys = 38, kEnotsup = 95, kErestart = 512,
+  kEperm = 1,
+  kEsrch = 3,
+  kEintr = 4,
+  kEagain = 11,
+  kEnomem = 12,
+  kEacces = 13,
+  kEfault = 14,
+  kEexist = 17,
+  kEnodev = 19,
+  kEinval = 22,
+  kEnosys = 38,
+  kEnotsup = 95,
+  kErestart = 512,
 };
 
 inline constexpr uint64_t kPage = 4096;
-constexpr uint64_t page_down(uint64_t value) { return value & ~(kPage - 1); }
-constexpr uint64_t page_up(uint64_t value) { return (value + kPage - 1) & ~(kPage - 1); }
+constexpr uint64_t page_down(uint64_t value) {
+  return value & ~(kPage - 1);
+}
+constexpr uint64_t page_up(uint64_t value) {
+  return (value + kPage - 1) & ~(kPage - 1);
+}
 
 extern "C" void* memcpy(void* to, const void* from, unsigned long size);
 extern "C" void* memset(void* to, int value, unsigned long size);

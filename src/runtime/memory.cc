@@ -8,9 +8,9 @@ namespace sandstone::runtime {
 namespace {
 
 constexpr uint64_t kEnd = 0x7ffffffff000;
-constexpr uint64_t kShared = 1, kPrivate = 2, kSharedValidate = 3, kTypeMask = 0xf, kFixed = 0x10, kAnonymous = 0x20,
-                   kGrowsDown = 0x100, kLocked = 0x2000, kNoReserve = 0x4000, kPopulate = 0x8000, kHuge = 0x40000,
-                   kFixedNoReplace = 0x100000;
+constexpr uint64_t kShared = 1, kPrivate = 2, kSharedValidate = 3, kTypeMask = 0xf, kFixed = 0x10,
+                   kAnonymous = 0x20, kGrowsDown = 0x100, kLocked = 0x2000, kNoReserve = 0x4000,
+                   kPopulate = 0x8000, kHuge = 0x40000, kFixedNoReplace = 0x100000;
 constexpr uint64_t kRead = 1, kWrite = 2, kExecute = 4;
 constexpr uint64_t kMayMove = 1, kRemapFixed = 2, kDontUnmap = 4;
 constexpr uint64_t kDontNeed = 4, kRemove = 9, kDoFork = 11, kDontFork = 10;
@@ -21,7 +21,9 @@ constexpr uint64_t kAtOnce = 512, kAround = 64;
 uint64_t heap_start, heap_end;
 bool has_files;  // whether the library kernel has mappings for this process at all
 
-bool overlaps(uint64_t at, uint64_t size, uint64_t start, uint64_t end) { return at < end && start < at + size; }
+bool overlaps(uint64_t at, uint64_t size, uint64_t start, uint64_t end) {
+  return at < end && start < at + size;
+}
 
 // Whether a guest may have something there, or take it away.
 bool is_guests(uint64_t at, uint64_t size) {
@@ -30,11 +32,13 @@ bool is_guests(uint64_t at, uint64_t size) {
 }
 
 long host_map(uint64_t at, uint64_t size, uint64_t protection, uint64_t flags, long fd, uint64_t offset) {
-  return host(SYS_mmap, static_cast<long>(at), static_cast<long>(size), static_cast<long>(protection), static_cast<long>(flags), fd,
-              static_cast<long>(offset));
+  return host(SYS_mmap, static_cast<long>(at), static_cast<long>(size), static_cast<long>(protection),
+              static_cast<long>(flags), fd, static_cast<long>(offset));
 }
 
-bool failed(long result) { return result < 0 && result > -4096; }
+bool failed(long result) {
+  return result < 0 && result > -4096;
+}
 
 // Maps up to `count` pages of the file that is mapped at `at`. How many there were.
 uint64_t fill(Thread* thread, uint64_t at, uint64_t count, uint64_t protection, bool shared) {
@@ -43,7 +47,8 @@ uint64_t fill(Thread* thread, uint64_t at, uint64_t count, uint64_t protection, 
   const bool write = shared && (protection & kWrite) != 0;
   while (done < count) {
     const uint64_t part = count - done < LIB_MOST_PAGES ? count - done : LIB_MOST_PAGES;
-    const long got = library(thread, LIB_CALL_PAGES, at + done * kPage, part, write ? 1 : 0, reinterpret_cast<uint64_t>(physical));
+    const long got = library(thread, LIB_CALL_PAGES, at + done * kPage, part, write ? 1 : 0,
+                             reinterpret_cast<uint64_t>(physical));
     if (got <= 0) break;
     for (long i = 0; i < got;) {
       long run = 1;
@@ -58,29 +63,41 @@ uint64_t fill(Thread* thread, uint64_t at, uint64_t count, uint64_t protection, 
   return done;
 }
 
-// A mapping beyond the end of the memory file: whoever touches it, whatever its protection, gets SIGBUS, and then the page.
+// A mapping beyond the end of the memory file: whoever touches it, whatever its protection, gets SIGBUS, and
+// then the page.
 long reserve_file(uint64_t at, uint64_t size, uint64_t protection, bool shared) {
-  return host_map(at, size, protection, (shared ? kShared : kPrivate) | kFixed | kNoReserve, boot.memory_fd, boot.memory_size);
+  return host_map(at, size, protection, (shared ? kShared : kPrivate) | kFixed | kNoReserve, boot.memory_fd,
+                  boot.memory_size);
 }
 
-// By notification there are no pages to share with the library kernel: a private mapping of a file is a copy, read at once.
-long copy_file(Thread* thread, uint64_t at, uint64_t size, uint64_t protection, uint64_t fd, uint64_t offset) {
-  if (const long made = host_map(at, size, kRead | kWrite, kPrivate | kAnonymous | kFixed | kNoReserve, -1, 0); failed(made)) return made;
+// By notification there are no pages to share with the library kernel: a private mapping of a file is a copy,
+// read at once.
+long copy_file(Thread* thread, uint64_t at, uint64_t size, uint64_t protection, uint64_t fd,
+               uint64_t offset) {
+  if (const long made =
+          host_map(at, size, kRead | kWrite, kPrivate | kAnonymous | kFixed | kNoReserve, -1, 0);
+      failed(made))
+    return made;
   for (uint64_t done = 0; done < size;) {
     const long got = library(thread, SYS_pread64, fd, at + done, size - done, offset + done);
     if (got <= 0) break;
     done += static_cast<uint64_t>(got);
   }
-  return protection == (kRead | kWrite) ? 0 : host(SYS_mprotect, static_cast<long>(at), static_cast<long>(size), static_cast<long>(protection));
+  return protection == (kRead | kWrite) ? 0
+                                        : host(SYS_mprotect, static_cast<long>(at), static_cast<long>(size),
+                                               static_cast<long>(protection));
 }
 
-long map_file(Thread* thread, uint64_t at, uint64_t size, uint64_t protection, uint64_t flags, uint64_t fd, uint64_t offset) {
+long map_file(Thread* thread, uint64_t at, uint64_t size, uint64_t protection, uint64_t flags, uint64_t fd,
+              uint64_t offset) {
   const bool shared = (flags & kTypeMask) != kPrivate;
-  if (shared && by_notification()) return -kEnodev;  // it could be seen by nobody else, and would be written nowhere
+  if (shared && by_notification())
+    return -kEnodev;  // it could be seen by nobody else, and would be written nowhere
   const bool fixed = (flags & (kFixed | kFixedNoReplace)) != 0;
   if (!fixed || (flags & kFixedNoReplace) != 0) {
     // The host chooses the place.
-    const long place = host_map(at, size, 0, kPrivate | kAnonymous | kNoReserve | (flags & kFixedNoReplace), -1, 0);
+    const long place =
+        host_map(at, size, 0, kPrivate | kAnonymous | kNoReserve | (flags & kFixedNoReplace), -1, 0);
     if (failed(place)) return place;
     at = static_cast<uint64_t>(place);
   }
@@ -91,7 +108,8 @@ long map_file(Thread* thread, uint64_t at, uint64_t size, uint64_t protection, u
     return mapped;
   }
   has_files = true;
-  if (const long reserved = by_notification() ? copy_file(thread, at, size, protection, fd, offset) : reserve_file(at, size, protection, shared);
+  if (const long reserved = by_notification() ? copy_file(thread, at, size, protection, fd, offset)
+                                              : reserve_file(at, size, protection, shared);
       failed(reserved)) {
     library(thread, SYS_munmap, at, size);
     return reserved;
@@ -131,7 +149,8 @@ struct Locked {
 
 }  // namespace
 
-long map(Thread* thread, uint64_t at, uint64_t size, uint64_t protection, uint64_t flags, uint64_t fd, uint64_t offset) {
+long map(Thread* thread, uint64_t at, uint64_t size, uint64_t protection, uint64_t flags, uint64_t fd,
+         uint64_t offset) {
   if (size == 0 || offset % kPage != 0) return -kEinval;
   size = page_up(size);
   if (size == 0) return -kEnomem;
@@ -146,7 +165,8 @@ long map(Thread* thread, uint64_t at, uint64_t size, uint64_t protection, uint64
   const Locked locked;
   if ((flags & kAnonymous) == 0) return map_file(thread, at, size, protection, flags, fd, offset);
   const long result = host_map(at, size, protection, flags & ~kHuge, -1, 0);
-  if (!failed(result) && has_files && (flags & kFixed) != 0) library(thread, SYS_munmap, static_cast<uint64_t>(result), size);
+  if (!failed(result) && has_files && (flags & kFixed) != 0)
+    library(thread, SYS_munmap, static_cast<uint64_t>(result), size);
   return result;
 }
 
@@ -168,33 +188,38 @@ long protect(Thread* thread, uint64_t at, uint64_t size, uint64_t protection) {
   if (forbids(protection)) return -kEacces;
   const Locked locked;
   lib_area area{};
-  for (uint64_t from = at; from < at + size && area_in(thread, from, at + size - from, area); from = area.end) {
+  for (uint64_t from = at; from < at + size && area_in(thread, from, at + size - from, area);
+       from = area.end) {
     const long allowed = library(thread, SYS_mprotect, area.start, area.end - area.start, protection & 7);
     if (allowed < 0) return allowed;
     // Pages that were given out to be read only.
-    if (area.shared != 0 && area.writable == 0 && (protection & kWrite) != 0) reserve_file(area.start, area.end - area.start, protection, true);
+    if (area.shared != 0 && area.writable == 0 && (protection & kWrite) != 0)
+      reserve_file(area.start, area.end - area.start, protection, true);
   }
   return host(SYS_mprotect, static_cast<long>(at), static_cast<long>(size), static_cast<long>(protection));
 }
 
 namespace {
 
-// Moves the pages of a private mapping, written or not, one by one: they may be so many mappings of the host's. Those that
-// nobody wrote are the file's, and are asked for again, so that they stay.
+// Moves the pages of a private mapping, written or not, one by one: they may be so many mappings of the
+// host's. Those that nobody wrote are the file's, and are asked for again, so that they stay.
 void take_along(Thread* thread, uint64_t from, uint64_t size, uint64_t to) {
   for (uint64_t at = 0; at < size; at += kPage)
-    host(SYS_mremap, static_cast<long>(from + at), kPage, kPage, kMayMove | kRemapFixed, static_cast<long>(to + at));
+    host(SYS_mremap, static_cast<long>(from + at), kPage, kPage, kMayMove | kRemapFixed,
+         static_cast<long>(to + at));
   uint64_t physical[LIB_MOST_PAGES];
   for (uint64_t at = 0; at < size;) {
     const uint64_t left = (size - at) / kPage;
-    const long got = library(thread, LIB_CALL_PAGES, to + at, left < LIB_MOST_PAGES ? left : LIB_MOST_PAGES, 0, reinterpret_cast<uint64_t>(physical));
+    const long got = library(thread, LIB_CALL_PAGES, to + at, left < LIB_MOST_PAGES ? left : LIB_MOST_PAGES,
+                             0, reinterpret_cast<uint64_t>(physical));
     if (got <= 0) break;
     at += static_cast<uint64_t>(got) * kPage;
   }
 }
 
 // A file's mapping consists of many of the host's, which it will not move in one.
-long remap_file(Thread* thread, const lib_area& area, uint64_t at, uint64_t old_size, uint64_t size, uint64_t flags, uint64_t wanted) {
+long remap_file(Thread* thread, const lib_area& area, uint64_t at, uint64_t old_size, uint64_t size,
+                uint64_t flags, uint64_t wanted) {
   if (area.end < at + (old_size < size ? old_size : size)) return -kEfault;
   const uint64_t protection = protection_of(area);
   const bool shared = area.shared != 0;
@@ -226,14 +251,17 @@ long remap_file(Thread* thread, const lib_area& area, uint64_t at, uint64_t old_
 }
 
 // A copy moves like any memory. What it would grow by is not there.
-long remap_copy(Thread* thread, uint64_t at, uint64_t old_size, uint64_t size, uint64_t flags, uint64_t wanted) {
+long remap_copy(Thread* thread, uint64_t at, uint64_t old_size, uint64_t size, uint64_t flags,
+                uint64_t wanted) {
   if (size > old_size) return -kEnomem;
-  const long moved = host(SYS_mremap, static_cast<long>(at), static_cast<long>(old_size), static_cast<long>(size), static_cast<long>(flags),
-                          static_cast<long>(wanted));
+  const long moved = host(SYS_mremap, static_cast<long>(at), static_cast<long>(old_size),
+                          static_cast<long>(size), static_cast<long>(flags), static_cast<long>(wanted));
   if (failed(moved)) return moved;
   const auto to = static_cast<uint64_t>(moved);
-  if (to != at) library(thread, SYS_mremap, at, old_size, size, kMayMove | kRemapFixed, to);
-  else if (size < old_size) library(thread, SYS_munmap, at + size, old_size - size);
+  if (to != at)
+    library(thread, SYS_mremap, at, old_size, size, kMayMove | kRemapFixed, to);
+  else if (size < old_size)
+    library(thread, SYS_munmap, at + size, old_size - size);
   return moved;
 }
 
@@ -248,20 +276,24 @@ long remap(Thread* thread, uint64_t at, uint64_t old_size, uint64_t size, uint64
   const Locked locked;
   lib_area area{};
   if (area_in(thread, at, old_size == 0 ? kPage : old_size, area) && area.start == at)
-    return by_notification() ? remap_copy(thread, at, old_size, size, flags, wanted) : remap_file(thread, area, at, old_size, size, flags, wanted);
-  const long result = host(SYS_mremap, static_cast<long>(at), static_cast<long>(old_size), static_cast<long>(size), static_cast<long>(flags),
-                           static_cast<long>(wanted));
+    return by_notification() ? remap_copy(thread, at, old_size, size, flags, wanted)
+                             : remap_file(thread, area, at, old_size, size, flags, wanted);
+  const long result = host(SYS_mremap, static_cast<long>(at), static_cast<long>(old_size),
+                           static_cast<long>(size), static_cast<long>(flags), static_cast<long>(wanted));
   if (!failed(result) && has_files && (flags & kRemapFixed) != 0) library(thread, SYS_munmap, wanted, size);
   return result;
 }
 
 long advise(Thread* thread, uint64_t at, uint64_t size, uint64_t advice) {
   if (!is_guests(at, page_up(size))) return -kEnomem;
-  if (advice == kDoFork || advice == kDontFork) return 0;  // of the library kernel's pages, none may be left out
+  if (advice == kDoFork || advice == kDontFork)
+    return 0;  // of the library kernel's pages, none may be left out
   lib_area area{};
   const Locked locked;
-  if (advice == kRemove && area_in(thread, at, page_up(size), area)) return -kEinval;  // it would be the kernel's memory
-  if (advice == kDontNeed && by_notification() && area_in(thread, at, page_up(size), area)) return 0;  // a copy cannot be read again
+  if (advice == kRemove && area_in(thread, at, page_up(size), area))
+    return -kEinval;  // it would be the kernel's memory
+  if (advice == kDontNeed && by_notification() && area_in(thread, at, page_up(size), area))
+    return 0;  // a copy cannot be read again
   return host(SYS_madvise, static_cast<long>(at), static_cast<long>(size), static_cast<long>(advice));
 }
 
@@ -270,12 +302,15 @@ long sync_memory(Thread* thread, uint64_t at, uint64_t size, uint64_t flags) {
   size = page_up(size);
   if (!is_guests(at, size)) return -kEnomem;
   lib_area area{};
-  for (uint64_t from = at; from < at + size && area_in(thread, from, at + size - from, area); from = area.end) {
+  for (uint64_t from = at; from < at + size && area_in(thread, from, at + size - from, area);
+       from = area.end) {
     // Nobody but the host saw what was written: all that could be is dirty.
     uint64_t physical[LIB_MOST_PAGES];
-    for (uint64_t page = area.start; area.shared != 0 && area.writable != 0 && page < area.end; page += LIB_MOST_PAGES * kPage) {
+    for (uint64_t page = area.start; area.shared != 0 && area.writable != 0 && page < area.end;
+         page += LIB_MOST_PAGES * kPage) {
       const uint64_t left = (area.end - page) / kPage;
-      library(thread, LIB_CALL_PAGES, page, left < LIB_MOST_PAGES ? left : LIB_MOST_PAGES, 1, reinterpret_cast<uint64_t>(physical));
+      library(thread, LIB_CALL_PAGES, page, left < LIB_MOST_PAGES ? left : LIB_MOST_PAGES, 1,
+              reinterpret_cast<uint64_t>(physical));
     }
     const long done = library(thread, SYS_msync, area.start, area.end - area.start, flags);
     if (done < 0) return done;
@@ -304,7 +339,8 @@ long set_break(Thread* thread, uint64_t wanted) {
 }
 
 bool map_file_page(Thread* thread, uint64_t where) {
-  return has_files && !by_notification() && is_guests(page_down(where), kPage) && library(thread, LIB_CALL_TOUCH, where) > 0;
+  return has_files && !by_notification() && is_guests(page_down(where), kPage) &&
+         library(thread, LIB_CALL_TOUCH, where) > 0;
 }
 
 bool touch_arguments(const uint64_t* r) {
@@ -317,7 +353,9 @@ bool touch_arguments(const uint64_t* r) {
 }
 
 void forget_all() {
-  const auto drop = [](uint64_t start, uint64_t end) { host(SYS_munmap, static_cast<long>(start), static_cast<long>(end - start)); };
+  const auto drop = [](uint64_t start, uint64_t end) {
+    host(SYS_munmap, static_cast<long>(start), static_cast<long>(end - start));
+  };
   drop(0, LIB_RESERVED);
   drop(LIB_END, boot.kept_start);
   drop(boot.kept_end, kEnd);
@@ -326,6 +364,8 @@ void forget_all() {
   forget_all_patches();
 }
 
-void start_break(uint64_t start) { heap_start = heap_end = start; }
+void start_break(uint64_t start) {
+  heap_start = heap_end = start;
+}
 
 }  // namespace sandstone::runtime

@@ -6,7 +6,8 @@ namespace {
 constexpr uint64_t kPrivate = 2, kFixed = 0x10, kFixedNoReplace = 0x100000;
 constexpr uint64_t kReadOnly = 1, kReadExecute = 5;
 constexpr long kFutexWait = 0, kFutexWake = 1;
-// Trampolines must be within 2 GiB of their text, and where nothing else is likely to be: below it, where there is room.
+// Trampolines must be within 2 GiB of their text, and where nothing else is likely to be: below it, where
+// there is room.
 constexpr int64_t kDistance = 512 << 20;
 
 // What this process has mapped.
@@ -19,7 +20,9 @@ constexpr unsigned kMost = 256;
 Mapped mapped[kMost];
 unsigned count;
 
-PatchTable& table() { return *pointer<PatchTable>(kPatches); }
+PatchTable& table() {
+  return *pointer<PatchTable>(kPatches);
+}
 
 const Patch* find(const PatchKey& key) {
   const uint32_t known = __atomic_load_n(&table().count, __ATOMIC_ACQUIRE);
@@ -32,9 +35,13 @@ const Patch* find(const PatchKey& key) {
 const Patch* request(Thread* thread, const PatchKey& key, uint64_t fd) {
   PatchTable& to = table();
   uint32_t expected = 0;
-  for (int tries = 0; !__atomic_compare_exchange_n(&to.lock, &expected, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED); ++tries) {
+  for (int tries = 0;
+       !__atomic_compare_exchange_n(&to.lock, &expected, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+       ++tries) {
     if (tries > 200) return nullptr;
-    const struct { int64_t seconds, nanoseconds; } part{0, 5'000'000};
+    const struct {
+      int64_t seconds, nanoseconds;
+    } part{0, 5'000'000};
     host(SYS_futex, word(&to.lock), kFutexWait, 1, word(&part));
     expected = 0;
   }
@@ -46,7 +53,9 @@ const Patch* request(Thread* thread, const PatchKey& key, uint64_t fd) {
     __atomic_fetch_add(&to.asked, 1, __ATOMIC_RELEASE);
     host(SYS_futex, word(&to.asked), kFutexWake, 1);
     for (int tries = 0; tries < 100 && __atomic_load_n(&to.answered, __ATOMIC_ACQUIRE) == before; ++tries) {
-      const struct { int64_t seconds, nanoseconds; } part{0, 100'000'000};
+      const struct {
+        int64_t seconds, nanoseconds;
+      } part{0, 100'000'000};
       host(SYS_futex, word(&to.answered), kFutexWait, before, word(&part));
     }
   }
@@ -58,13 +67,14 @@ const Patch* request(Thread* thread, const PatchKey& key, uint64_t fd) {
 struct Stat {
   uint64_t device, inode, links;
   uint32_t mode, uid, gid, unused;
-  uint64_t special, size, block, blocks, accessed, accessed_part, modified, modified_part, changed, changed_part;
+  uint64_t special, size, block, blocks, accessed, accessed_part, modified, modified_part, changed,
+      changed_part;
   uint64_t reserved[3];
 };
 
 long map_patch(uint64_t at, uint64_t size, uint64_t protection, uint64_t flags, uint64_t offset) {
-  return host(SYS_mmap, static_cast<long>(at), static_cast<long>(size), static_cast<long>(protection), static_cast<long>(kPrivate | flags),
-              boot.patches_fd, static_cast<long>(offset));
+  return host(SYS_mmap, static_cast<long>(at), static_cast<long>(size), static_cast<long>(protection),
+              static_cast<long>(kPrivate | flags), boot.patches_fd, static_cast<long>(offset));
 }
 
 const Mapped* with_trampoline(uint64_t ip) {
@@ -84,13 +94,19 @@ uint64_t translate(const Mapped& in, const PatchMove* moves, uint32_t size, uint
   uint32_t low = 0, high = size;
   while (low < high) {
     const uint32_t middle = (low + high) / 2;
-    if (moves[middle].from < wanted) low = middle + 1;
-    else high = middle;
+    if (moves[middle].from < wanted)
+      low = middle + 1;
+    else
+      high = middle;
   }
-  return low < size && moves[low].from == wanted ? in.text + static_cast<uint64_t>(static_cast<int64_t>(moves[low].to)) : ip;
+  return low < size && moves[low].from == wanted
+             ? in.text + static_cast<uint64_t>(static_cast<int64_t>(moves[low].to))
+             : ip;
 }
 
-const PatchMove* tables(const Mapped& in) { return pointer<const PatchMove>(in.trampolines + in.patch->trampolines_size); }
+const PatchMove* tables(const Mapped& in) {
+  return pointer<const PatchMove>(in.trampolines + in.patch->trampolines_size);
+}
 
 }  // namespace
 
@@ -99,15 +115,24 @@ void patch(Thread* thread, uint64_t at, uint64_t size, uint64_t fd, uint64_t off
   Stat stat;
   if (library(thread, SYS_fstat, fd, reinterpret_cast<uint64_t>(&stat)) < 0) return;
   const int64_t distance = at > 2 * static_cast<uint64_t>(kDistance) ? -kDistance : kDistance;
-  const PatchKey key{stat.device, stat.inode, stat.size, stat.modified * 1'000'000'000 + stat.modified_part,
-                     stat.changed * 1'000'000'000 + stat.changed_part, offset, size, distance};
+  const PatchKey key{stat.device,
+                     stat.inode,
+                     stat.size,
+                     stat.modified * 1'000'000'000 + stat.modified_part,
+                     stat.changed * 1'000'000'000 + stat.changed_part,
+                     offset,
+                     size,
+                     distance};
   const Patch* made = find(key);
   if (made == nullptr) made = request(thread, key, fd);
   if (made == nullptr || made->trampolines_size == 0) return;
   const uint64_t trampolines = at + static_cast<uint64_t>(distance);
   const uint64_t all = made->trampolines_size + made->tables_size;
-  if (map_patch(trampolines, all, kReadExecute, kFixedNoReplace, made->trampolines) != static_cast<long>(trampolines)) return;
-  host(SYS_mprotect, static_cast<long>(trampolines + made->trampolines_size), static_cast<long>(made->tables_size), kReadOnly);
+  if (map_patch(trampolines, all, kReadExecute, kFixedNoReplace, made->trampolines) !=
+      static_cast<long>(trampolines))
+    return;
+  host(SYS_mprotect, static_cast<long>(trampolines + made->trampolines_size),
+       static_cast<long>(made->tables_size), kReadOnly);
   if (map_patch(at, size, kReadExecute, kFixed, made->at) != static_cast<long>(at)) {
     host(SYS_munmap, static_cast<long>(trampolines), static_cast<long>(all));
     return;
@@ -128,7 +153,9 @@ void forget_patches(uint64_t at, uint64_t size) {
   }
 }
 
-void forget_all_patches() { count = 0; }
+void forget_all_patches() {
+  count = 0;
+}
 
 uint64_t original_address(uint64_t ip) {
   const Mapped* in = with_trampoline(ip);

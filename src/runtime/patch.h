@@ -1,12 +1,13 @@
-// Rewritten text in a guest: mapped in place of a file's own, and addresses in it translated for signal frames.
+// Rewritten text in a guest: mapped in place of a file's own, and addresses in it translated for signal
+// frames.
 #pragma once
 
 #include "runtime/thread.h"
 
 namespace sandstone::runtime {
 
-// After [at, at + size) has become executable, from `offset` of the file `fd`: replaces it if its call sites can be rewritten.
-// memory_lock is held.
+// After [at, at + size) has become executable, from `offset` of the file `fd`: replaces it if its call sites
+// can be rewritten. memory_lock is held.
 void patch(Thread* thread, uint64_t at, uint64_t size, uint64_t fd, uint64_t offset, uint64_t protection);
 void forget_patches(uint64_t at, uint64_t size);  // that is unmapped now
 void forget_all_patches();                        // and so is everything

@@ -15,22 +15,29 @@ long fork_over(long flags, uint32_t* alive);
 
 namespace {
 
-constexpr uint64_t kVm = 0x100, kFs = 0x200, kFiles = 0x400, kSighand = 0x800, kPidfd = 0x1000, kVfork = 0x4000, kParent = 0x8000,
-                   kThread = 0x10000, kSysvsem = 0x40000, kSetTls = 0x80000, kParentSetTid = 0x100000, kChildClearTid = 0x200000,
+constexpr uint64_t kVm = 0x100, kFs = 0x200, kFiles = 0x400, kSighand = 0x800, kPidfd = 0x1000,
+                   kVfork = 0x4000, kParent = 0x8000, kThread = 0x10000, kSysvsem = 0x40000,
+                   kSetTls = 0x80000, kParentSetTid = 0x100000, kChildClearTid = 0x200000,
                    kChildSetTid = 0x1000000, kIntoCgroup = 0x200000000, kClearSighand = 0x100000000;
 constexpr int kSigChld = 17, kSigKill = 9;
 constexpr uint64_t kSignalMask = 0xff;
 constexpr long kFutexWait = 0;
 
 struct Wanted {
-  uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size, cgroup;
+  uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size,
+      cgroup;
 };
 
 long wanted_of(const Context& context, uint64_t number, Wanted& wanted) {
   const uint64_t* r = context.r;
   switch (number) {
-    case SYS_fork: wanted.exit_signal = kSigChld; return 0;
-    case SYS_vfork: wanted.flags = kVm | kVfork; wanted.exit_signal = kSigChld; return 0;
+    case SYS_fork:
+      wanted.exit_signal = kSigChld;
+      return 0;
+    case SYS_vfork:
+      wanted.flags = kVm | kVfork;
+      wanted.exit_signal = kSigChld;
+      return 0;
     case SYS_clone:
       wanted.flags = r[RDI] & 0xffffffff & ~kSignalMask;
       wanted.exit_signal = r[RDI] & kSignalMask;
@@ -82,7 +89,8 @@ void wait_for(Thread* thread, Thread* child) {
     int64_t seconds, nanoseconds;
   } part{0, 20'000'000};
   // Its task may also end without a word, with its host process.
-  while (__atomic_load_n(&thread->vfork_done, __ATOMIC_ACQUIRE) == 0 && __atomic_load_n(&child->vfork_parent, __ATOMIC_ACQUIRE) == thread &&
+  while (__atomic_load_n(&thread->vfork_done, __ATOMIC_ACQUIRE) == 0 &&
+         __atomic_load_n(&child->vfork_parent, __ATOMIC_ACQUIRE) == thread &&
          __atomic_load_n(&child->carrier->task, __ATOMIC_ACQUIRE) != 0) {
     host(SYS_futex, word(&thread->vfork_done), kFutexWait, 0, word(&part));
     if (__atomic_load_n(&thread->kicked, __ATOMIC_ACQUIRE) == 0) continue;
@@ -90,7 +98,8 @@ void wait_for(Thread* thread, Thread* child) {
     if (thread->carrier->status != LIB_EXITED) continue;
     // Nobody is to be told any more, least of all whoever has our slot next.
     Thread* us = thread;
-    __atomic_compare_exchange_n(&child->vfork_parent, &us, nullptr, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+    __atomic_compare_exchange_n(&child->vfork_parent, &us, nullptr, false, __ATOMIC_ACQ_REL,
+                                __ATOMIC_RELAXED);
     leave_host(thread);
   }
 }
@@ -141,7 +150,8 @@ long clone(Thread* thread, Context& context, uint64_t number) {
   if (const long error = wanted_of(context, number, wanted); error < 0) return error;
   const bool is_thread = (wanted.flags & kThread) != 0;
   const bool waits = (wanted.flags & kVfork) != 0;
-  // A process in the same memory, most often to exec soon: what it writes is its parent's, as posix_spawn(3) needs it.
+  // A process in the same memory, most often to exec soon: what it writes is its parent's, as posix_spawn(3)
+  // needs it.
   const bool shares = (wanted.flags & kVm) != 0 && !is_thread;
 
   Thread* child = take_thread();
@@ -150,7 +160,8 @@ long clone(Thread* thread, Context& context, uint64_t number) {
   const uint64_t flags = wanted.flags & ~kOurs;
   memory_lock.lock();
   thread->carrier->hold = 0;
-  const long pid = library_as_guest(thread, LIB_CALL_CLONE, flags | wanted.exit_signal, 0, (wanted.flags & kPidfd) != 0 ? wanted.pidfd : 0);
+  const long pid = library_as_guest(thread, LIB_CALL_CLONE, flags | wanted.exit_signal, 0,
+                                    (wanted.flags & kPidfd) != 0 ? wanted.pidfd : 0);
   if (pid < 0) {
     memory_lock.unlock();
     give_back(child);
@@ -189,17 +200,24 @@ long clone(Thread* thread, Context& context, uint64_t number) {
   r[RAX] = 0;
   if (wanted.stack != 0) r[RSP] = wanted.stack;
 
-  uint64_t host_flags = is_thread ? kVm | kFs | kFiles | kSighand | kThread | kSysvsem : shares ? kVm | kParent : kParent;
+  uint64_t host_flags = is_thread ? kVm | kFs | kFiles | kSighand | kThread | kSysvsem
+                        : shares  ? kVm | kParent
+                                  : kParent;
   host_flags |= wanted.flags & (kSetTls | kChildClearTid);
   if (is_thread || shares) __atomic_fetch_add(&threads_alive, 1, __ATOMIC_ACQ_REL);
   // The child's first stack is the one that it does not go on from.
-  const uint64_t first_stack = context.frame != nullptr ? child->stack : reinterpret_cast<uint64_t>(child) + kHostStackAt + kHostStackSize;
-  const long made = clone_thread(static_cast<long>(host_flags), first_stack, wanted.child_tid, wanted.tls, child);
+  const uint64_t first_stack = context.frame != nullptr
+                                   ? child->stack
+                                   : reinterpret_cast<uint64_t>(child) + kHostStackAt + kHostStackSize;
+  const long made =
+      clone_thread(static_cast<long>(host_flags), first_stack, wanted.child_tid, wanted.tls, child);
   memory_lock.unlock();
   if (made < 0) {
     if (is_thread || shares) __atomic_fetch_sub(&threads_alive, 1, __ATOMIC_ACQ_REL);
-    if (by_notification()) library(thread, kCallForget, child->task);
-    else boot.kernel->unbind(child->carrier);
+    if (by_notification())
+      library(thread, kCallForget, child->task);
+    else
+      boot.kernel->unbind(child->carrier);
     if (!is_thread) {
       library(thread, SYS_kill, static_cast<uint64_t>(pid), kSigKill);
       library(thread, SYS_wait4, static_cast<uint64_t>(pid), 0, 0x40000000 /* __WALL */, 0);

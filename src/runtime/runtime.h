@@ -1,5 +1,6 @@
-// The run-time of guests: what lies in every process of a guest's tree, below the library kernel, and serves its system
-// calls. Freestanding: no libc, no thread-local storage, general registers only, since the guest's are live while it runs.
+// The run-time of guests: what lies in every process of a guest's tree, below the library kernel, and serves
+// its system calls. Freestanding: no libc, no thread-local storage, general registers only, since the guest's
+// are live while it runs.
 //
 // This header is what it shares with the program that loads it (src/kernel).
 #pragma once
@@ -9,8 +10,8 @@
 
 namespace sandstone::runtime {
 
-// Addresses, the same in all processes. The text and the data of the run-time are private to a process, the threads'
-// slots are shared, so that no fork copies a stack that another process still runs on.
+// Addresses, the same in all processes. The text and the data of the run-time are private to a process, the
+// threads' slots are shared, so that no fork copies a stack that another process still runs on.
 inline constexpr uint64_t kBase = LIB_RUNTIME;
 inline constexpr uint64_t kMagic = 0x656d69746e7572;
 inline constexpr uint64_t kSlots = LIB_RUNTIME + 0x8000000000;
@@ -32,32 +33,38 @@ inline constexpr int kKick = 63;
 // How a guest's calls come in.
 enum class Mode : uint32_t { trap, rewrite, notify };
 
-// Mode::notify: the library kernel is in its own process alone. A call of the run-time's is words in the thread's slot and
-// then the one `syscall` instruction that ends at Header::notify_end, whatever its number; the kernel's process answers it.
-// Calls of the guest's own code that the library kernel serves go there without the run-time.
+// Mode::notify: the library kernel is in its own process alone. A call of the run-time's is words in the
+// thread's slot and then the one `syscall` instruction that ends at Header::notify_end, whatever its number;
+// the kernel's process answers it. Calls of the guest's own code that the library kernel serves go there
+// without the run-time.
 struct Request {
   uint64_t number;
   uint64_t words[6];
   uint32_t held;  // as lib_carrier.hold
 };
 
-// In a slot, after the Thread. The slot's carrier is a copy for the run-time: the real one is in the kernel's process, which
-// writes status, signal, hold and cloned to the copy, and task and used when it finds the thread dead, and reads nothing there.
+// In a slot, after the Thread. The slot's carrier is a copy for the run-time: the real one is in the kernel's
+// process, which writes status, signal, hold and cloned to the copy, and task and used when it finds the
+// thread dead, and reads nothing there.
 inline constexpr uint64_t kRequestAt = 1024, kCarrierAt = 2048;
 
 // Calls beside the system calls and LIB_CALL_…, for that process alone.
-inline constexpr uint64_t kCallDue = LIB_CALL_BASE + 0x100;     // what the last call of the guest's own code, or else anything, has
-                                                                // left to deliver -> number of the call to make again + 1, or 0
-inline constexpr uint64_t kCallBegin = LIB_CALL_BASE + 0x101;   // task as in lib_carrier.cloned, the host's pid: it is this thread's
-inline constexpr uint64_t kCallMove = LIB_CALL_BASE + 0x102;    // another thread is to begin with this one's task -> that task
+inline constexpr uint64_t kCallDue =
+    LIB_CALL_BASE + 0x100;  // what the last call of the guest's own code, or else anything, has
+                            // left to deliver -> number of the call to make again + 1, or 0
+inline constexpr uint64_t kCallBegin =
+    LIB_CALL_BASE + 0x101;  // task as in lib_carrier.cloned, the host's pid: it is this thread's
+inline constexpr uint64_t kCallMove =
+    LIB_CALL_BASE + 0x102;  // another thread is to begin with this one's task -> that task
 inline constexpr uint64_t kCallForget = LIB_CALL_BASE + 0x103;  // task: nobody will begin with it
 
 // Filled in by the loader, before the first guest.
 struct Boot {
-  lib_s64 (*enter)(lib_carrier* carrier, lib_u64 number, lib_u64 a, lib_u64 b, lib_u64 c, lib_u64 d, lib_u64 e, lib_u64 f);
-  lib_header* kernel;       // null in Mode::notify, as are the next two
+  lib_s64 (*enter)(lib_carrier* carrier, lib_u64 number, lib_u64 a, lib_u64 b, lib_u64 c, lib_u64 d,
+                   lib_u64 e, lib_u64 f);
+  lib_header* kernel;  // null in Mode::notify, as are the next two
   uint64_t kernel_text, kernel_text_end;
-  int32_t memory_fd;        // the library kernel's memory file
+  int32_t memory_fd;  // the library kernel's memory file
   uint64_t memory_size;
   uint64_t kept_start, kept_end;  // the host's vdso and its data: stay through exec
   uint64_t vdso;
@@ -66,12 +73,13 @@ struct Boot {
   uint32_t allow_writable_code;
   int32_t patches_fd;  // rewritten text; -1: none
   uint32_t trace;      // there are rings
-  // Nanoseconds since 1970 = (tsc - tsc_base) * tsc_multiplier / 2^32 + tsc_nanoseconds; multiplier 0: ask the host.
+  // Nanoseconds since 1970 = (tsc - tsc_base) * tsc_multiplier / 2^32 + tsc_nanoseconds; multiplier 0: ask
+  // the host.
   uint64_t tsc_base, tsc_multiplier, tsc_nanoseconds;
 };
 
-// Text whose call sites are rewritten. It is made once for each part of a file that is mapped executable, by the kernel's
-// own process on request, and mapped by all guests in place of the file's own.
+// Text whose call sites are rewritten. It is made once for each part of a file that is mapped executable, by
+// the kernel's own process on request, and mapped by all guests in place of the file's own.
 struct PatchKey {
   uint64_t device, inode, size, modified, changed;  // which file, and which state of it
   uint64_t offset, length;                          // which part, whole pages
@@ -87,18 +95,20 @@ struct PatchMove {
 
 struct Patch {
   PatchKey key;
-  uint64_t at;  // in the file of patches: the text, of key.length bytes; then the trampolines; then the tables
-  uint64_t trampolines, trampolines_size, tables_size;  // whole pages; no trampolines: nothing is to be patched
+  uint64_t
+      at;  // in the file of patches: the text, of key.length bytes; then the trampolines; then the tables
+  uint64_t trampolines, trampolines_size,
+      tables_size;            // whole pages; no trampolines: nothing is to be patched
   uint32_t moved, displaced;  // PatchMoves in the tables: what is in a trampoline now; what was overwritten
   uint32_t ready;
 };
 
 inline constexpr uint32_t kMostPatches = 1024;
 struct PatchTable {
-  uint32_t lock;     // futex: of who asks
-  uint32_t asked;    // futex, counts
-  uint32_t answered; // futex, counts
-  int32_t pid, fd;   // who has the file open, in the library kernel's terms
+  uint32_t lock;      // futex: of who asks
+  uint32_t asked;     // futex, counts
+  uint32_t answered;  // futex, counts
+  int32_t pid, fd;    // who has the file open, in the library kernel's terms
   PatchKey wanted;
   uint32_t count;
   Patch patches[kMostPatches];
@@ -106,16 +116,17 @@ struct PatchTable {
 
 // What the first guest's thread is started with.
 struct Start {
-  lib_carrier* carrier;     // bound to its task, whose files, folder and ids are set
+  lib_carrier* carrier;      // bound to its task, whose files, folder and ids are set
   const char* const* paths;  // to try, in order; the last is null
   const char* const* arguments;
   const char* const* environment;
-  const void* filter;       // struct sock_fprog, or null
-  int64_t error;            // out, if nothing could be executed: -errno. In memory that both processes see
+  const void* filter;  // struct sock_fprog, or null
+  int64_t error;       // out, if nothing could be executed: -errno. In memory that both processes see
   // Mode::notify.
-  uint64_t task;            // as in kCallBegin
-  uint32_t listener;        // futex; out: the descriptor of the notifications + 1, in the table that both processes share
-  uint32_t may_run;         // futex: the kernel's process stands behind its own wall
+  uint64_t task;      // as in kCallBegin
+  uint32_t listener;  // futex; out: the descriptor of the notifications + 1, in the table that both processes
+                      // share
+  uint32_t may_run;   // futex: the kernel's process stands behind its own wall
 };
 
 struct Header {

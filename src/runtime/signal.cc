@@ -13,14 +13,16 @@ namespace sandstone::runtime {
 
 extern "C" {
 void rt_restorer();
-extern const char rt_leave_window[], rt_leave_window_end[], rt_restorer_last[], host_blocking_window[], host_blocking_last[],
-    host_blocking_kicked[], guarded_copy_at[], guarded_copy_bad[], guarded_count_at[], guarded_count_bad[], rt_text_start[], rt_text_end[];
+extern const char rt_leave_window[], rt_leave_window_end[], rt_restorer_last[], host_blocking_window[],
+    host_blocking_last[], host_blocking_kicked[], guarded_copy_at[], guarded_copy_bad[], guarded_count_at[],
+    guarded_count_bad[], rt_text_start[], rt_text_end[];
 }
 
 namespace {
 
 constexpr int kSigIll = 4, kSigTrap = 5, kSigBus = 7, kSigFpe = 8, kSigKill = 9, kSigSegv = 11, kSigSys = 31;
-constexpr uint64_t kOnStack = 0x08000000, kRestart = 0x10000000, kNoDefer = 0x40000000, kSigInfo = 4, kHasRestorer = 0x04000000;
+constexpr uint64_t kOnStack = 0x08000000, kRestart = 0x10000000, kNoDefer = 0x40000000, kSigInfo = 4,
+                   kHasRestorer = 0x04000000;
 constexpr uint32_t kDisable = 2, kOnAlternate = 1, kSsAutoDisarm = 1U << 31;
 constexpr uint64_t kRedZone = 128;
 constexpr uint64_t kDirection = 0x400, kTrapFlag = 0x100;
@@ -59,13 +61,20 @@ constexpr uint64_t kLegacySize = 512, kNoteAt = 464, kMxcsrAt = 24, kHeaderSize 
 constexpr uint32_t kMagic1 = 0x46505853, kMagic2 = 0x46505845;
 constexpr uint64_t kMostState = 12 << 10;
 
-uint64_t address(const char* label) { return reinterpret_cast<uint64_t>(label); }
+uint64_t address(const char* label) {
+  return reinterpret_cast<uint64_t>(label);
+}
 
-bool in_runtime(uint64_t ip) { return ip >= address(rt_text_start) && ip < address(rt_text_end); }
-bool in_kernel(uint64_t ip) { return ip >= boot.kernel_text && ip < boot.kernel_text_end; }
+bool in_runtime(uint64_t ip) {
+  return ip >= address(rt_text_start) && ip < address(rt_text_end);
+}
+bool in_kernel(uint64_t ip) {
+  return ip >= boot.kernel_text && ip < boot.kernel_text_end;
+}
 
 bool on_alternate(const Thread* thread, uint64_t sp) {
-  return thread->alternate_size != 0 && sp > thread->alternate && sp - thread->alternate <= thread->alternate_size;
+  return thread->alternate_size != 0 && sp > thread->alternate &&
+         sp - thread->alternate <= thread->alternate_size;
 }
 
 struct Vector {
@@ -98,7 +107,9 @@ bool save_vectors(const Context& context, uint64_t at) {
   alignas(64) uint8_t state[kMostState + 64];
   const Vector all = vector_state();
   memset(state + kLegacySize, 0, kHeaderSize);
-  asm volatile("xsave64 %0" : "+m"(state) : "a"(static_cast<uint32_t>(all.features)), "d"(static_cast<uint32_t>(all.features >> 32)));
+  asm volatile("xsave64 %0"
+               : "+m"(state)
+               : "a"(static_cast<uint32_t>(all.features)), "d"(static_cast<uint32_t>(all.features >> 32)));
   auto* note = reinterpret_cast<FpNote*>(state + kNoteAt);
   *note = {kMagic1, static_cast<uint32_t>(all.size) + 4, all.features, static_cast<uint32_t>(all.size), {}};
   memcpy(state + all.size, &kMagic2, sizeof kMagic2);
@@ -120,7 +131,11 @@ void clean(uint8_t* state, uint64_t size, uint64_t features) {
 
 void load_vectors(const uint8_t* state) {
   const Vector all = vector_state();
-  asm volatile("xrstor64 %0" : : "m"(*state), "a"(static_cast<uint32_t>(all.features)), "d"(static_cast<uint32_t>(all.features >> 32)) : "memory");
+  asm volatile("xrstor64 %0"
+               :
+               : "m"(*state), "a"(static_cast<uint32_t>(all.features)),
+                 "d"(static_cast<uint32_t>(all.features >> 32))
+               : "memory");
 }
 
 // From a frame of the guest's, which it may have changed.
@@ -173,8 +188,11 @@ bool build_frame(Thread* thread, Context& context, const lib_signal& signal) {
   Frame frame{};
   frame.restorer = signal.restorer;
   frame.context.flags = 7;  // extended state, and the stack's segment as it should be
-  frame.context.stack = {thread->alternate, thread->alternate_size == 0 ? kDisable : on_alternate(thread, old_sp) ? kOnAlternate : 0, 0,
-                         thread->alternate_size};
+  frame.context.stack = {thread->alternate,
+                         thread->alternate_size == 0    ? kDisable
+                         : on_alternate(thread, old_sp) ? kOnAlternate
+                                                        : 0,
+                         0, thread->alternate_size};
   memcpy(frame.context.r, r, sizeof frame.context.r);
   frame.context.r[SEGMENTS] = 0x2b000000000033;
   frame.context.r[RIP] = original_address(r[RIP]);
@@ -282,7 +300,8 @@ void die(Thread* thread, int signal) {
 void return_from_signal(Thread* thread, Context& context) {
   Ucontext saved;
   const uint64_t at = context.r[RSP];
-  if (!guarded_copy(&saved, pointer(at), sizeof saved) || !restore_vectors(context, saved.fp)) return die(thread, kSigSegv);
+  if (!guarded_copy(&saved, pointer(at), sizeof saved) || !restore_vectors(context, saved.fp))
+    return die(thread, kSigSegv);
   for (int i = R8; i <= RIP; ++i) context.r[i] = saved.r[i];
   context.r[RIP] = resume_address(context.r[RIP]);
   context.r[FLAGS] = (context.r[FLAGS] & ~kFlagsOfUser) | (saved.r[FLAGS] & kFlagsOfUser);
@@ -298,15 +317,21 @@ long set_alternate_stack(Thread* thread, Context& context) {
   const uint64_t wanted_at = context.r[RDI];
   const uint64_t old_at = context.r[RSI];
   const bool on = on_alternate(thread, context.r[RSP]);
-  const Stack old{thread->alternate, thread->alternate_size == 0 ? kDisable : on ? kOnAlternate : 0, 0, thread->alternate_size};
+  const Stack old{thread->alternate,
+                  thread->alternate_size == 0 ? kDisable
+                  : on                        ? kOnAlternate
+                                              : 0,
+                  0, thread->alternate_size};
   if (wanted_at != 0) {
     Stack wanted;
     if (!guarded_copy(&wanted, pointer(wanted_at), sizeof wanted)) return -kEfault;
     if (on) return -kEperm;
     const uint32_t mode = wanted.flags & ~kSsAutoDisarm;
     if (mode != 0 && mode != kDisable && mode != kOnAlternate) return -kEinval;
-    if (mode == kDisable) wanted.at = wanted.size = 0;
-    else if (wanted.size < boot.minimum_signal_stack) return -kEnomem;
+    if (mode == kDisable)
+      wanted.at = wanted.size = 0;
+    else if (wanted.size < boot.minimum_signal_stack)
+      return -kEnomem;
     thread->alternate = wanted.at;
     thread->alternate_size = wanted.size;
   }
@@ -392,7 +417,8 @@ extern "C" void rt_on_fault(int number, void* info, void* frame) {
 void install(int number, void (*handler)(int, void*, void*), uint64_t more = 0) {
   const struct {
     uint64_t handler, flags, restorer, mask;
-  } action{reinterpret_cast<uint64_t>(handler), kSigInfo | kOnStack | kNoDefer | kHasRestorer | more, reinterpret_cast<uint64_t>(rt_restorer), 0};
+  } action{reinterpret_cast<uint64_t>(handler), kSigInfo | kOnStack | kNoDefer | kHasRestorer | more,
+           reinterpret_cast<uint64_t>(rt_restorer), 0};
   host(SYS_rt_sigaction, number, word(&action), 0, 8);
 }
 

@@ -12,7 +12,9 @@ extern const char rt_entry[], rt_notify_end[];
 }
 
 // By notification the slots' numbers are the guests' own affair, and this is the first.
-static uint64_t slot_of(const Start& start) { return by_notification() ? kSlots : kSlots + (start.carrier->id - 1) * kSlotSize; }
+static uint64_t slot_of(const Start& start) {
+  return by_notification() ? kSlots : kSlots + (start.carrier->id - 1) * kSlotSize;
+}
 
 extern "C" [[noreturn]] void rt_start_here(Start* start) {
   auto* thread = pointer<Thread>(slot_of(*start));
@@ -22,7 +24,9 @@ extern "C" [[noreturn]] void rt_start_here(Start* start) {
   if (by_notification()) {
     leave_kernel(start);
     begin(thread, start->task);
-  } else if (start->filter != nullptr && host(SYS_seccomp, 1 /* SECCOMP_SET_MODE_FILTER */, 0, word(start->filter)) < 0) host(SYS_exit_group, 125);
+  } else if (start->filter != nullptr &&
+             host(SYS_seccomp, 1 /* SECCOMP_SET_MODE_FILTER */, 0, word(start->filter)) < 0)
+    host(SYS_exit_group, 125);
   auto* r = pointer<uint64_t>(thread->stack - sizeof(uint64_t) * kRegisters);
   Context context{r, nullptr, nullptr};
   // What the program leaves of its registers is at the top of the stack that we are on: below it is ours.
@@ -54,8 +58,9 @@ extern "C" [[noreturn]] void rt_start_here(Start* start) {
 
 extern "C" {
 extern const Header rt_header;
-[[gnu::section(".header"), gnu::used]] const Header rt_header{kMagic, &boot, start_runtime, reinterpret_cast<uint64_t>(rt_entry),
-                                                                  reinterpret_cast<uint64_t>(rt_notify_end)};
+[[gnu::section(".header"), gnu::used]] const Header rt_header{kMagic, &boot, start_runtime,
+                                                              reinterpret_cast<uint64_t>(rt_entry),
+                                                              reinterpret_cast<uint64_t>(rt_notify_end)};
 }
 
 }  // namespace sandstone::runtime

@@ -26,11 +26,13 @@ extern "C" [[noreturn]] void end_thread(lib_u32* used, uint32_t* alive);
 void Lock::lock() {
   uint32_t expected = 0;
   if (__atomic_compare_exchange_n(&word_, &expected, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) return;
-  while (__atomic_exchange_n(&word_, 2, __ATOMIC_ACQUIRE) != 0) host(SYS_futex, word(&word_), kFutexWait | kPrivate, 2);
+  while (__atomic_exchange_n(&word_, 2, __ATOMIC_ACQUIRE) != 0)
+    host(SYS_futex, word(&word_), kFutexWait | kPrivate, 2);
 }
 
 void Lock::unlock() {
-  if (__atomic_exchange_n(&word_, 0, __ATOMIC_RELEASE) == 2) host(SYS_futex, word(&word_), kFutexWake | kPrivate, 1);
+  if (__atomic_exchange_n(&word_, 0, __ATOMIC_RELEASE) == 2)
+    host(SYS_futex, word(&word_), kFutexWake | kPrivate, 1);
 }
 
 void note_slot(const Thread* thread) {
@@ -38,7 +40,8 @@ void note_slot(const Thread* thread) {
   auto* most = pointer<uint32_t>(kRingsInUse);
   const uint32_t wanted = thread->carrier->id;
   uint32_t seen = __atomic_load_n(most, __ATOMIC_RELAXED);
-  while (seen < wanted && !__atomic_compare_exchange_n(most, &seen, wanted, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+  while (seen < wanted &&
+         !__atomic_compare_exchange_n(most, &seen, wanted, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
   }
 }
 
@@ -46,8 +49,8 @@ Thread* take_thread() {
   static uint32_t hint;
   for (uint32_t i = 0; i < LIB_MAX_CARRIERS; ++i) {
     const uint32_t at = (hint + i) % LIB_MAX_CARRIERS;
-    lib_carrier& carrier =
-        by_notification() ? *pointer<lib_carrier>(kSlots + at * kSlotSize + kCarrierAt) : boot.kernel->carriers[at];
+    lib_carrier& carrier = by_notification() ? *pointer<lib_carrier>(kSlots + at * kSlotSize + kCarrierAt)
+                                             : boot.kernel->carriers[at];
     uint32_t expected = 0;
     if (__atomic_load_n(&carrier.used, __ATOMIC_RELAXED) != 0 ||
         !__atomic_compare_exchange_n(&carrier.used, &expected, 1, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
@@ -71,7 +74,9 @@ Thread* take_thread() {
   return nullptr;
 }
 
-void give_back(Thread* thread) { __atomic_store_n(&thread->carrier->used, 0, __ATOMIC_RELEASE); }
+void give_back(Thread* thread) {
+  __atomic_store_n(&thread->carrier->used, 0, __ATOMIC_RELEASE);
+}
 
 void become(Thread* thread) {
   if ((boot.hwcap2 & 2) != 0) {
@@ -79,14 +84,16 @@ void become(Thread* thread) {
   } else {
     host(SYS_arch_prctl, kArchSetGs, word(thread));
   }
-  // Disarmed while a handler runs on it: the library kernel has stacks of its own, on which a second signal may come.
+  // Disarmed while a handler runs on it: the library kernel has stacks of its own, on which a second signal
+  // may come.
   const HostStack stack{reinterpret_cast<uint64_t>(thread) + kHostStackAt, kAutoDisarm, 0, kHostStackSize};
   host(SYS_sigaltstack, word(&stack), 0);
   thread->carrier->tid = static_cast<uint32_t>(host(SYS_gettid));
   thread->carrier->pid = static_cast<uint32_t>(host(SYS_getpid));
 }
 
-long library(Thread* thread, uint64_t number, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f) {
+long library(Thread* thread, uint64_t number, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e,
+             uint64_t f) {
   if (thread->carrier->hold == 0) thread->carrier->hold = 1;
   return boot.enter(thread->carrier, number, a, b, c, d, e, f);
 }
@@ -95,7 +102,8 @@ namespace {
 
 constexpr uint32_t kWaiters = 0x80000000, kOwnerDied = 0x40000000, kTidMask = 0x3fffffff;
 
-// A mutex that its owner dies with (get_robust_list(2)). The host's kernel would compare with its own thread ids.
+// A mutex that its owner dies with (get_robust_list(2)). The host's kernel would compare with its own thread
+// ids.
 void release_mutex(uint64_t futex, uint32_t tid) {
   uint32_t value = 0;
   if (!guarded_copy(&value, pointer(futex), sizeof value) || (value & kTidMask) != tid) return;
@@ -118,7 +126,8 @@ void release_mutexes(Thread* thread) {
     if (!guarded_copy(&entry, pointer(at), sizeof entry)) break;
     if (at != (head.pending & ~uint64_t{1})) release_mutex(at + static_cast<uint64_t>(head.offset), tid);
   }
-  if (head.pending != 0) release_mutex((head.pending & ~uint64_t{1}) + static_cast<uint64_t>(head.offset), tid);
+  if (head.pending != 0)
+    release_mutex((head.pending & ~uint64_t{1}) + static_cast<uint64_t>(head.offset), tid);
 }
 
 }  // namespace

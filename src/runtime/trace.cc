@@ -10,24 +10,31 @@ namespace {
 
 uint64_t now() {
   if (boot.tsc_multiplier == 0) {
-    struct { int64_t seconds, nanoseconds; } time{};
+    struct {
+      int64_t seconds, nanoseconds;
+    } time{};
     host(SYS_clock_gettime, 0 /* CLOCK_REALTIME */, word(&time));
     return static_cast<uint64_t>(time.seconds) * 1'000'000'000 + static_cast<uint64_t>(time.nanoseconds);
   }
   uint32_t low = 0, high = 0;
   asm volatile("rdtsc" : "=a"(low), "=d"(high));
   const uint64_t ticks = (uint64_t{high} << 32 | low) - boot.tsc_base;
-  return static_cast<uint64_t>(static_cast<unsigned __int128>(ticks) * boot.tsc_multiplier >> 32) + boot.tsc_nanoseconds;
+  return static_cast<uint64_t>(static_cast<unsigned __int128>(ticks) * boot.tsc_multiplier >> 32) +
+         boot.tsc_nanoseconds;
 }
 
 observe::Disposition disposition_of(uint64_t number) {
   const calls::Call* call = calls::find(number);
   if (call == nullptr) return observe::Disposition::refused;
   switch (call->route) {
-    case calls::Route::library: return observe::Disposition::library;
-    case calls::Route::host: return observe::Disposition::host;
-    case calls::Route::both: return observe::Disposition::both;
-    default: return observe::Disposition::refused;
+    case calls::Route::library:
+      return observe::Disposition::library;
+    case calls::Route::host:
+      return observe::Disposition::host;
+    case calls::Route::both:
+      return observe::Disposition::both;
+    default:
+      return observe::Disposition::refused;
   }
 }
 
@@ -36,7 +43,9 @@ bool push(const Thread* thread, const observe::Record& record) {
   return observe::RingWriter(pointer(kRings + slot * kRingStride), kRingCapacity).push(record);
 }
 
-constexpr auto kCopy = [](void* to, uint64_t from, size_t size) -> size_t { return guarded_count(to, pointer<const void>(from), size); };
+constexpr auto kCopy = [](void* to, uint64_t from, size_t size) -> size_t {
+  return guarded_count(to, pointer<const void>(from), size);
+};
 
 }  // namespace
 
