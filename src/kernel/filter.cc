@@ -106,7 +106,7 @@ constexpr uint32_t kGuestsCalls[] = {
     SYS_times,
 };
 
-// The last of the kernel's own processes' set-up calls that are looked at more closely.
+// What clone(2) can ask for: the bit of a time namespace is a part of the signal's there.
 constexpr uint32_t kNewNamespaces =
     CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWCGROUP;
 

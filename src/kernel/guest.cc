@@ -94,7 +94,7 @@ Result<void> boot_kernel(const Options& options, libkernel::Image& image) {
   uint32_t& state = header.shared->state;
   while (shared_word(state) == LIB_BOOTING) futex_wait(state, LIB_BOOTING);
   if (shared_word(state) != LIB_READY)
-    return Error{"library kernel", "did not boot", "--kernel-log tells what it said"};
+    return Error{"library kernel", "did not boot", "SANDSTONE_KERNEL_LOG=1 in the environment shows what it says"};
   return {};
 }
 

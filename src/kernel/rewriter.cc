@@ -37,8 +37,8 @@ uint64_t page_up(uint64_t value) {
 }
 
 PatchTable& table() {
-  return *reinterpret_cast<PatchTable*>(runtime::kPatches);
-}  // NOLINT: a fixed address
+  return *reinterpret_cast<PatchTable*>(runtime::kPatches);  // NOLINT: a fixed address
+}
 
 class Rewriter {
  public:
@@ -57,10 +57,11 @@ class Rewriter {
   void answer() {
     const uint32_t count = shared_word(table().count);
     if (count >= runtime::kMostPatches) return;
-    Patch& patch = table().patches[count];
-    patch = {};
+    // The guests can write to the table: what is checked and used is a copy.
+    Patch patch{};
     patch.key = table().wanted;
     make(patch);
+    table().patches[count] = patch;
     shared_word(table().count) = count + 1;
   }
 

@@ -176,13 +176,6 @@ void on_both(Thread* thread, Context& context) {
 }  // namespace
 
 void dispatch(Thread* thread, Context& context) {
-#ifdef RT_DEBUG
-  report("call", context.r[RAX], context.r[RDI]);
-  struct After {
-    Context& c;
-    ~After() { report("  -> ", c.r[RAX], c.r[RIP]); }
-  } after{context};
-#endif
   const calls::Call* call = calls::find(context.r[RAX]);
   if (call == nullptr) {
     context.r[RAX] = static_cast<uint64_t>(-kEnosys);

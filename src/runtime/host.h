@@ -2,25 +2,16 @@
 #pragma once
 
 #include <stdint.h>
-#include <sys/syscall.h>
+
+#include "base/sys.h"
 
 namespace sandstone::runtime {
 
-inline long host(long number, long a = 0, long b = 0, long c = 0, long d = 0, long e = 0, long f = 0) {
-  long result = 0;
-  register long r10 asm("r10") = d;
-  register long r8 asm("r8") = e;
-  register long r9 asm("r9") = f;
-  asm volatile("syscall"
-               : "=a"(result)
-               : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
-               : "rcx", "r11", "memory");
-  return result;
-}
+using sys::word;
 
-template <typename T>
-long word(T* pointer) {
-  return reinterpret_cast<long>(pointer);
+template <typename... Arguments>
+long host(long number, Arguments... arguments) {
+  return sys::call(number, static_cast<long>(arguments)...);
 }
 
 template <typename T = void>
@@ -52,8 +43,5 @@ constexpr uint64_t page_down(uint64_t value) {
 constexpr uint64_t page_up(uint64_t value) {
   return (value + kPage - 1) & ~(kPage - 1);
 }
-
-extern "C" void* memcpy(void* to, const void* from, unsigned long size);
-extern "C" void* memset(void* to, int value, unsigned long size);
 
 }  // namespace sandstone::runtime

@@ -51,7 +51,6 @@ struct Thread {
   uint32_t tid;     // as the guest knows it
   lib_carrier* carrier;
   uint64_t alternate, alternate_size;  // the guest's sigaltstack
-  uint32_t alternate_flags;
   uint32_t vfork_done;   // futex: the child that shares our fate until then has gone on
   Thread* vfork_parent;  // to tell so
   uint64_t robust_list;
