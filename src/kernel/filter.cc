@@ -5,12 +5,16 @@
 #include <sched.h>
 #include <stddef.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <initializer_list>
 
+#include "base/fd.h"
+#include "base/sys.h"
 #include "calls/table.h"
 #include "walls/seccomp_policy.h"
 
@@ -237,6 +241,22 @@ Filter guest_filter() {
       result(SECCOMP_RET_TRAP),
       result(SECCOMP_RET_ALLOW),
   });
+}
+
+Result<void> confine(const Filter& filter, Confine whom) {
+  ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  const unsigned flags = whom == Confine::all_threads ? SECCOMP_FILTER_FLAG_TSYNC : 0;
+  long refused = 0;
+  // A positive answer names a thread whose filters are others, ESRCH is one without a name: one that has just
+  // ended, as this process has no other.
+  for (int tries = 0; tries < 10'000; ++tries) {
+    refused = sys::call(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, sys::word(filter.program()));
+    if (refused <= 0 && refused != -ESRCH) break;
+    ::usleep(100);
+  }
+  if (refused == 0) return {};
+  return system_error("wall seccomp", "cannot confine the library kernel",
+                      refused < 0 ? static_cast<int>(-refused) : ESRCH);
 }
 
 }  // namespace sandstone::kernel

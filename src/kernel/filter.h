@@ -2,6 +2,7 @@
 #pragma once
 
 #include <linux/filter.h>
+#include <sandstone/result.h>
 
 #include <cstdint>
 #include <span>
@@ -49,5 +50,10 @@ Filter notifying_filter(uint64_t notify_end);
 // For a guest's process and its children, on top of it: whatever call does not come from our own text becomes
 // a SIGSYS. That is how calls are told apart, and no wall: a guest may jump into our text.
 Filter guest_filter();
+
+// Puts the caller, or all threads of its process, behind `filter`. A thread that is so already must have come
+// to its end.
+enum class Confine { this_thread, all_threads };
+Result<void> confine(const Filter& filter, Confine whom);
 
 }  // namespace sandstone::kernel

@@ -94,7 +94,8 @@ Result<void> boot_kernel(const Options& options, libkernel::Image& image) {
   uint32_t& state = header.shared->state;
   while (shared_word(state) == LIB_BOOTING) futex_wait(state, LIB_BOOTING);
   if (shared_word(state) != LIB_READY)
-    return Error{"library kernel", "did not boot", "SANDSTONE_KERNEL_LOG=1 in the environment shows what it says"};
+    return Error{"library kernel", "did not boot",
+                 "SANDSTONE_KERNEL_LOG=1 in the environment shows what it says"};
   return {};
 }
 
@@ -149,16 +150,6 @@ void leave_rseq() {
 #endif
 }
 
-// From here on this process is, with all children that it has later, the untrusted domain. Every thread of
-// it: they all run the library kernel.
-Result<void> confine(const Filter& filter) {
-  ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-  if (sys::call(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC,
-                sys::word(filter.program())) != 0)
-    return system_error("wall seccomp", "cannot confine the library kernel", errno);
-  return {};
-}
-
 // In the child, where the library kernel goes with it: only the run-time and what it calls run here from now
 // on.
 [[noreturn]] void become_guest(const runtime::Header& header, runtime::Start& start, int memory_fd,
@@ -192,7 +183,9 @@ void bury(Task task, Shared& shared) {
 Result<void> start_sharing(const runtime::Header& header, Shared& shared) {
   const Filter filter = guest_filter();
   shared.start.filter = filter.program();
-  if (auto confined = confine(domain_filter()); !confined) return confined;
+  // From here on this process is, with all children that it has later, the untrusted domain. Every thread of
+  // it: they all run the library kernel.
+  if (auto confined = confine(domain_filter(), Confine::all_threads); !confined) return confined;
   const long child = sys::call(SYS_clone, SIGCHLD, 0, 0, 0, 0);
   if (child == 0) become_guest(header, shared.start, header.boot->memory_fd, header.boot->patches_fd);
   if (child < 0)
@@ -219,7 +212,7 @@ Result<void> start_notifying(const runtime::Header& header, Shared& shared, Answ
     return Error{"--syscall-mode unotify", "the host's kernel gives no notifications of system calls",
                  "it needs Linux 5.19 or later"};
   answerer.start(static_cast<int>(start.listener - 1));
-  if (auto confined = confine(serving_filter()); !confined) return confined;
+  if (auto confined = confine(serving_filter(), Confine::all_threads); !confined) return confined;
   shared_word(start.may_run) = 1;
   futex_wake(start.may_run);
   return {};
@@ -238,6 +231,9 @@ void run_kernel(const Options& options, libkernel::Image& image, Shared& shared)
   if (!patches) fail(shared, patches.error());
   boot.patches_fd = patches->get();
   if (!find_vdso(boot)) fail(shared, {"run-time", "cannot tell where the vdso is", "is /proc mounted?"});
+  // A disk's files are not those of this process's root.
+  const bool likely = options.mode == runtime::Mode::rewrite && options.disk_fd < 0;
+  Ahead ahead = likely ? Ahead((*runtime)->entry) : Ahead();
   while (shared_word(shared.devices_ready) == 0) futex_wait(shared.devices_ready, 0);
   if (auto booted = boot_kernel(options, image); !booted) fail(shared, booted.error());
   fill_boot(boot, options, image);
@@ -248,7 +244,6 @@ void run_kernel(const Options& options, libkernel::Image& image, Shared& shared)
   if (auto made = make_tree(init, options); !made) fail(shared, made.error());
   if (options.frames_fd >= 0)
     if (auto configured = configure_card(init, options); !configured) fail(shared, configured.error());
-  if (options.mode == runtime::Mode::rewrite) start_rewriter(init, boot.patches_fd, (*runtime)->entry);
   Streams streams(init);
   if (auto opened = streams.open(options); !opened) fail(shared, opened.error());
   const int first = init.clone(SIGCHLD);
@@ -281,6 +276,9 @@ void run_kernel(const Options& options, libkernel::Image& image, Shared& shared)
   ::signal(SIGCHLD, SIG_DFL);
   const Task undertaker = helper_of(init);
   streams.start();
+  ahead.finish();
+  if (options.mode == runtime::Mode::rewrite)
+    start_rewriter(init, boot.patches_fd, (*runtime)->entry, std::move(ahead));
   leave_rseq();
   std::optional<Answerer> answerer;
   if (options.mode == runtime::Mode::notify) {

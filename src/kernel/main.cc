@@ -79,7 +79,7 @@ int run(int argc, char** argv) {
       return fail({"-v", fmt::format("{} is no folder", volume.path),
                    options->disk_fd >= 0 ? "a disk image takes folders" : "show its folder, or add :ro"});
   }
-  auto image = libkernel::Image::load(options->image_fd, options->memory);
+  auto image = libkernel::Image::load(options->image_fd, options->memory, libkernel::Image::Pages::huge);
   if (!image) return fail(image.error());
   // Out of the way of what is closed: nobody else's may stay.
   const auto above = static_cast<unsigned>(image->descriptor()) + 1;

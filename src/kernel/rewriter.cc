@@ -9,13 +9,12 @@
 #include <cerrno>
 #include <cstring>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "kernel/helper.h"
 #include "libkernel/futex.h"
 #include "libkernel/quiet_thread.h"
-#include "rewrite/elf.h"
-#include "rewrite/rewrite.h"
 
 namespace sandstone::kernel {
 namespace {
@@ -30,7 +29,6 @@ using runtime::PatchTable;
 
 constexpr uint64_t kPage = 4096;
 constexpr uint64_t kMostFile = 256 << 20;
-constexpr uint64_t kMostTrampolines = 16 << 20;
 
 uint64_t page_up(uint64_t value) {
   return (value + kPage - 1) / kPage * kPage;
@@ -42,7 +40,8 @@ PatchTable& table() {
 
 class Rewriter {
  public:
-  Rewriter(Task task, int fd, uint64_t entry) : task_(task), fd_(fd), entry_(entry) {}
+  Rewriter(Task task, int fd, uint64_t entry, Ahead ahead)
+      : task_(task), fd_(fd), entry_(entry), ahead_(std::move(ahead)) {}
 
   [[noreturn]] void run() {
     for (uint32_t answered = 0;; ++answered) {
@@ -74,14 +73,10 @@ class Rewriter {
     return file;
   }
 
-  bool read_file(int64_t file, std::vector<std::byte>& to, uint64_t offset, uint64_t size) {
-    to.resize(size);
-    for (uint64_t at = 0; at < size;) {
-      const int64_t got = task_.call(SYS_pread64, file, to.data() + at, size - at, offset + at);
-      if (got <= 0) {
-        to.resize(at);
-        return at > 0;
-      }
+  bool read_part(int64_t file, std::span<std::byte> to, uint64_t offset) {
+    for (uint64_t at = 0; at < to.size();) {
+      const int64_t got = task_.call(SYS_pread64, file, to.data() + at, to.size() - at, offset + at);
+      if (got <= 0) return false;
       at += static_cast<uint64_t>(got);
     }
     return true;
@@ -89,16 +84,24 @@ class Rewriter {
 
   void make(Patch& patch) {
     const PatchKey& key = patch.key;
-    if (key.size > kMostFile || key.length > kMostFile || key.offset % kPage != 0 || key.length % kPage != 0)
+    if (key.size > kMostFile || key.length > kMostFile || key.offset >= key.size || key.offset % kPage != 0 ||
+        key.length % kPage != 0)
       return;
-    const int64_t file = open_guests(table().pid, table().fd);
-    if (file < 0) return;
-    std::vector<std::byte> part;
-    if (read_file(file, part, key.offset, key.length) && has_calls(part)) {
-      std::vector<std::byte> whole;
-      if (read_file(file, whole, 0, key.size)) rewrite_part(patch, part, whole);
+    const int64_t fd = open_guests(table().pid, table().fd);
+    if (fd < 0) return;
+    Bytes file(key.size);
+    const uint64_t end = std::min(key.size, key.offset + key.length);
+    const std::span<std::byte> text = file.all().subspan(key.offset, end - key.offset);
+    // The rest is of interest only where there is something to patch.
+    if (read_part(fd, text, key.offset) && has_calls(text) &&
+        read_part(fd, file.all().first(key.offset), 0) && read_part(fd, file.all().subspan(end), end)) {
+      const Part part{key.offset, key.length, key.distance};
+      if (const Rewritten* known = ahead_.find(file.all(), part))
+        publish(patch, text, *known);
+      else
+        publish(patch, text, rewrite_part(file.all(), part, entry_));
     }
-    task_.call(SYS_close, file);
+    task_.call(SYS_close, fd);
   }
 
   static bool has_calls(std::span<const std::byte> text) {
@@ -106,38 +109,24 @@ class Rewriter {
     return ::memmem(text.data(), text.size(), kCall, sizeof kCall) != nullptr;
   }
 
-  void rewrite_part(Patch& patch, std::vector<std::byte>& part, std::span<const std::byte> file) {
-    const PatchKey& key = patch.key;
-    for (const rewrite::CodeSegment& segment : rewrite::code_segments(file)) {
-      if (segment.file_offset < key.offset || segment.file_offset - key.offset >= part.size()) continue;
-      const uint64_t skip = segment.file_offset - key.offset;
-      const std::span text = std::span(part).subspan(skip, std::min(segment.size, part.size() - skip));
-      const rewrite::Result made = rewrite::rewrite({.text = text,
-                                                     .address = segment.address,
-                                                     .trampolines = key.distance - static_cast<int64_t>(skip),
-                                                     .capacity = kMostTrampolines,
-                                                     .entry = entry_,
-                                                     .starts = segment.starts,
-                                                     .landings = segment.landings});
-      if (made.trampolines.empty()) return;
-      std::copy(made.text.begin(), made.text.end(), text.begin());
-      part.resize(key.length);
-      publish(patch, part, made, static_cast<int32_t>(skip));
-      return;
-    }
-  }
-
-  void publish(Patch& patch, std::span<const std::byte> text, const rewrite::Result& made, int32_t skip) {
+  // `text` is the file's own.
+  void publish(Patch& patch, std::span<const std::byte> text, const Rewritten& rewritten) {
+    const rewrite::Result& made = rewritten.made;
+    if (made.trampolines.empty()) return;
+    const auto skip = static_cast<int32_t>(rewritten.skip);
     std::vector<PatchMove> moves;
     for (const auto& moved : made.moved) moves.push_back({moved.now + skip, moved.original + skip});
     for (const auto& moved : made.displaced) moves.push_back({moved.original + skip, moved.now + skip});
     patch.at = end_;
-    patch.trampolines = end_ + text.size();
+    patch.trampolines = end_ + patch.key.length;
     patch.trampolines_size = page_up(made.trampolines.size());
     patch.tables_size = page_up(moves.size() * sizeof(PatchMove) + 1);
     patch.moved = static_cast<uint32_t>(made.moved.size());
     patch.displaced = static_cast<uint32_t>(made.displaced.size());
-    const bool written = write_at(text.data(), text.size(), patch.at) &&
+    const uint64_t tail = rewritten.skip + made.text.size();
+    const bool written = write_at(text.data(), rewritten.skip, patch.at) &&
+                         write_at(made.text.data(), made.text.size(), patch.at + rewritten.skip) &&
+                         write_at(text.data() + tail, text.size() - tail, patch.at + tail) &&
                          write_at(made.trampolines.data(), made.trampolines.size(), patch.trampolines) &&
                          write_at(moves.data(), moves.size() * sizeof(PatchMove),
                                   patch.trampolines + patch.trampolines_size) &&
@@ -157,6 +146,7 @@ class Rewriter {
   Task task_;
   int fd_;
   uint64_t entry_;
+  Ahead ahead_;
   uint64_t end_ = 0;
 };
 
@@ -172,10 +162,12 @@ Result<Fd> make_patch_table() {
   return file;
 }
 
-void start_rewriter(Task& init, int patches_fd, uint64_t entry) {
+void start_rewriter(Task& init, int patches_fd, uint64_t entry, Ahead ahead) {
   const Task task = helper_of(init);
   if (task.valid())
-    libkernel::quiet_thread([task, patches_fd, entry] { Rewriter(task, patches_fd, entry).run(); }).detach();
+    libkernel::quiet_thread([task, patches_fd, entry, ahead = std::move(ahead)]() mutable {
+      Rewriter(task, patches_fd, entry, std::move(ahead)).run();
+    }).detach();
 }
 
 }  // namespace sandstone::kernel

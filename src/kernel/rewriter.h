@@ -4,6 +4,7 @@
 #include <sandstone/result.h>
 
 #include "base/fd.h"
+#include "kernel/rewritten.h"
 #include "kernel/task.h"
 #include "runtime/runtime.h"
 
@@ -12,7 +13,8 @@ namespace sandstone::kernel {
 // Maps the table, before the first guest. The file of patches, to be inherited by the guests.
 Result<Fd> make_patch_table();
 
-// Answers for ever, on a thread of its own. `entry` is where call sites go on (runtime::Header).
-void start_rewriter(Task& init, int patches_fd, uint64_t entry);
+// Answers for ever, on a thread of its own. `entry` is where call sites go on (runtime::Header); `ahead` is
+// asked first.
+void start_rewriter(Task& init, int patches_fd, uint64_t entry, Ahead ahead);
 
 }  // namespace sandstone::kernel

@@ -13,10 +13,12 @@ namespace sandstone::libkernel {
 
 class Image {
  public:
+  enum class Pages { small, huge };  // huge: 24 MiB and more are taken at once, and many processes can share it cheaply
+
   // Maps `memory` bytes (a multiple of the page size) and copies the image file `path` into them. Fails if
   // something of this process is in the way, as there can be one at a time.
   static Result<Image> load(const std::string& path, uint64_t memory);
-  static Result<Image> load(int file, uint64_t memory);  // an open image; stays the caller's
+  static Result<Image> load(int file, uint64_t memory, Pages pages);  // an open image; stays the caller's
 
   Image(Image&& other) noexcept;
   Image& operator=(Image&&) = delete;
@@ -28,7 +30,7 @@ class Image {
   [[nodiscard]] int descriptor() const { return memfd_.get(); }  // of the memory file
 
  private:
-  static Result<Image> load(const std::string& path, int file, uint64_t memory);
+  static Result<Image> load(const std::string& path, int file, uint64_t memory, Pages pages);
   Image(Fd memfd, uint64_t size);
   Fd memfd_;
   uint64_t size_ = 0;

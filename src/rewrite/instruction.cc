@@ -98,8 +98,10 @@ Instruction decode(std::span<const std::byte> bytes) {
   Instruction instruction{.length = raw.length, .flow = flow_of(raw)};
   instruction.padding = is_nop(raw) || raw.mnemonic == ZYDIS_MNEMONIC_INT3;
   instruction.odd = is_odd(raw);
-  if ((raw.attributes & ZYDIS_ATTRIB_IS_RELATIVE) != 0 && raw.raw.imm[0].is_relative)
-    instruction.target = raw.length + raw.raw.imm[0].value.s;
+  if ((raw.attributes & ZYDIS_ATTRIB_IS_RELATIVE) != 0 && raw.raw.imm[0].is_relative) {
+    instruction.relative = true;
+    instruction.distance = static_cast<int32_t>(raw.raw.imm[0].value.s);
+  }
   return instruction;
 }
 

@@ -25,7 +25,11 @@ struct Instruction {
   Flow flow = Flow::next;
   bool padding = false;  // a nop of any length, or int3
   bool odd = false;      // no compiler makes it of a program for user mode: a sign that these bytes are data
-  int64_t target = 0;    // of a relative jump or call: offset from the instruction's first byte
+  bool relative = false;
+  int32_t distance = 0;  // of a relative jump or call, from its end
+
+  // Where a relative jump or call goes, from its first byte; 0 for all others.
+  [[nodiscard]] int64_t target() const { return relative ? int64_t{length} + distance : 0; }
 };
 
 // The instruction at the start of `bytes`.

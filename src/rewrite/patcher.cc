@@ -65,12 +65,16 @@ void for_each_island(const Window& window, uint32_t first, uint32_t end, Use&& u
 }  // namespace
 
 Patcher::Patcher(const Request& request, const Text& text)
-    : text_(text), distance_(request.trampolines), trampolines_(request), claimed_(text.size()) {
+    : text_(text),
+      decoded_(text.bytes),
+      distance_(request.trampolines),
+      trampolines_(request),
+      claimed_(text.size()) {
   result_.text.assign(request.text.begin(), request.text.end());
 }
 
 void Patcher::patch(uint32_t offset) {
-  const Window window(text_, offset, kNear);
+  const Window window(text_, decoded_, offset, kNear);
   if (!window.seen(offset)) return;
   Site& site = result_.sites.emplace_back(Site{.offset = offset});
   if (window.at(offset) == nullptr || !window.plausible(offset) || in_restorer(text_, offset)) return;
@@ -146,7 +150,7 @@ bool Patcher::try_after(const Window& window, Site& site) {
 }
 
 bool Patcher::try_island(Site& site) {
-  const Window window(text_, site.offset, kReach);
+  const Window window(text_, decoded_, site.offset, kReach);
   const uint32_t after = site.offset + kSyscall;
   if (window.targeted(site.offset + 1, after) || !is_free(site.offset, after)) return false;
   uint32_t island = 0;

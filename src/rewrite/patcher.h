@@ -35,6 +35,7 @@ class Patcher {
   [[nodiscard]] bool keep(uint32_t offset, int64_t trampoline, Site& site);
 
   const Text& text_;
+  Decoded decoded_;
   int64_t distance_;
   Trampolines trampolines_;
   Result result_;

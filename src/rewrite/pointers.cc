@@ -1,5 +1,6 @@
 // Addresses of code that a program keeps in its data: what an indirect jump may be made with.
 #include <algorithm>
+#include <cstring>
 
 #include "rewrite/elf_image.h"
 
@@ -31,7 +32,10 @@ std::vector<uint64_t> addresses_taken(const ElfImage& image, const Elf64_Phdr& s
   const std::span<const std::byte> code = image.bytes_of(segment);
   std::vector<uint64_t> taken;
   for (uint64_t at = 0; at + 6 <= code.size(); ++at) {
-    if (code[at] != std::byte{0x8d} || (code[at + 1] & std::byte{0xc7}) != std::byte{0x05}) continue;
+    const void* lea = std::memchr(code.data() + at, 0x8d, code.size() - at - 5);
+    if (lea == nullptr) break;
+    at = static_cast<uint64_t>(static_cast<const std::byte*>(lea) - code.data());
+    if ((code[at + 1] & std::byte{0xc7}) != std::byte{0x05}) continue;
     const auto distance = static_cast<uint64_t>(int64_t{*read<int32_t>(code, at + 2)});
     taken.push_back(segment.p_vaddr + at + 6 + distance);
   }

@@ -36,12 +36,15 @@ void sort_once(std::vector<uint32_t>& offsets) {
 }  // namespace
 
 Result rewrite(const Request& request) {
-  Result nothing;
-  nothing.text.assign(request.text.begin(), request.text.end());
-  if (!makes_sense(request)) return nothing;
+  const auto unchanged = [&request] {
+    Result nothing;
+    nothing.text.assign(request.text.begin(), request.text.end());
+    return nothing;
+  };
+  if (!makes_sense(request)) return unchanged();
   std::vector<uint32_t> candidates = find_candidates(request.text);
   if (candidates.size() > kMostCandidates) candidates.resize(kMostCandidates);
-  if (candidates.empty()) return nothing;
+  if (candidates.empty()) return unchanged();
 
   Text text{.bytes = request.text,
             .null = static_cast<int64_t>(-request.address),

@@ -2,12 +2,32 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
+#include "rewrite/instruction.h"
+
 namespace sandstone::rewrite {
+
+// Each place decoded once: wrappers of system calls stand close together, and so their windows overlap.
+class Decoded {
+ public:
+  explicit Decoded(std::span<const std::byte> bytes) : bytes_(bytes), parts_(bytes.size() / kPart + 1) {}
+  [[nodiscard]] const Instruction& at(uint32_t offset);
+
+ private:
+  static constexpr uint32_t kPart = 256;
+  struct Part {
+    std::array<Instruction, kPart> instructions;
+    std::array<bool, kPart> known{};
+  };
+  std::span<const std::byte> bytes_;
+  std::vector<std::unique_ptr<Part>> parts_;
+};
 
 struct Text {
   std::span<const std::byte> bytes;

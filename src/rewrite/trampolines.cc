@@ -49,7 +49,7 @@ bool Trampolines::emit_distance(int64_t target) {
 
 bool Trampolines::move(uint32_t offset, const Instruction& instruction) {
   const std::span<const std::byte> original = text_.subspan(offset, instruction.length);
-  const int64_t target = int64_t{offset} + instruction.target;
+  const int64_t target = int64_t{offset} + instruction.target();
   stands_for(offset);
   if (instruction.flow == Flow::jump) {
     emit({0xe9});

@@ -12,14 +12,14 @@ constexpr uint32_t kShortJump = 130;  // how far a short jump reaches, its own b
 
 }  // namespace
 
-Window::Window(const Text& text, uint32_t place, uint32_t radius) : text_(text) {
+Window::Window(const Text& text, Decoded& decoded, uint32_t place, uint32_t radius) : text_(text) {
   const uint32_t reach = radius + kShortJump;
   first_ = place - std::min(place, reach + kFallIn);
   slots_.resize(std::min(text.size() - first_, place - first_ + reach));
-  decode_all(place);
+  decode_all(decoded, place);
 }
 
-void Window::decode_all(uint32_t place) {
+void Window::decode_all(Decoded& decoded, uint32_t place) {
   const auto size = static_cast<uint32_t>(slots_.size());
   uint32_t live = 0;      // one past the last pending slot
   uint32_t straddle = 0;  // where the furthest instruction so far ends
@@ -47,15 +47,15 @@ void Window::decode_all(uint32_t place) {
     }
     Slot& slot = slots_[i];
     if (!slot.pending) continue;
-    slot.instruction = decode(text_.bytes.subspan(first_ + i));
+    slot.instruction = decoded.at(first_ + i);
     if (slot.instruction.length == 0) continue;
     slot.certain = straddle <= i;
     const uint32_t next = i + slot.instruction.length;
     straddle = std::max(straddle, next);
     pend(next);
     live = std::max(live, next);  // whatever lies past the window's end is alive
-    if (slot.instruction.target == 0) continue;
-    const int64_t target = int64_t{i} + slot.instruction.target;
+    if (slot.instruction.target() == 0) continue;
+    const int64_t target = int64_t{i} + slot.instruction.target();
     if (target >= 0 && target < size) slots_[static_cast<size_t>(target)].target = true;
   }
 }
@@ -84,8 +84,8 @@ const Instruction* Window::before(uint32_t offset, uint32_t& begins) const {
 
 bool Window::ordinary(uint32_t offset, const Instruction& instruction) const {
   if (instruction.odd) return false;
-  if (instruction.target == 0) return true;
-  const int64_t target = int64_t{offset} + instruction.target;
+  if (instruction.target() == 0) return true;
+  const int64_t target = int64_t{offset} + instruction.target();
   if (target < 0 || target >= text_.size()) return text_.null != 0 && target == text_.null;
   const auto to = static_cast<uint32_t>(target);
   if (to < first_ + kFallIn || to >= end()) return true;

@@ -18,7 +18,7 @@ namespace sandstone::rewrite {
 class Window {
  public:
   // Sees all short jumps to whatever is within `radius` bytes of `place`.
-  Window(const Text& text, uint32_t place, uint32_t radius);
+  Window(const Text& text, Decoded& decoded, uint32_t place, uint32_t radius);
 
   // Whether some way of decoding has an instruction at `offset`.
   [[nodiscard]] bool seen(uint32_t offset) const { return slot(offset) != nullptr; }
@@ -42,7 +42,7 @@ class Window {
     bool target = false;
   };
   [[nodiscard]] const Slot* slot(uint32_t offset) const;
-  void decode_all(uint32_t place);
+  void decode_all(Decoded& decoded, uint32_t place);
   [[nodiscard]] bool ordinary(uint32_t offset, const Instruction& instruction) const;
 
   const Text& text_;

@@ -180,7 +180,7 @@ struct lib_statistics {
 struct lib_header {
 	lib_u64 magic;
 	lib_u32 shape, header_size; /* LIB_ABI_SHAPE, sizeof(struct lib_header) */
-	lib_u64 text_start, text_end; /* the only part that is mapped executable */
+	lib_u64 text_start, text_end; /* with the constants: mapped executable, read-only */
 	lib_u64 image_end;
 	struct lib_shared *shared;
 	struct lib_boot *boot;

@@ -9,7 +9,8 @@
  * Linux, nor the sanitizers, nor the run-times of Go and Java put anything.
  */
 #define LIB_BASE 0x200000000000
-#define LIB_IMAGE_OFFSET 0x100000
+#define LIB_HUGE_PAGE 0x200000
+#define LIB_IMAGE_OFFSET 0x1ff000 /* the header, then text on a huge page */
 #define LIB_VMALLOC 0x220000000000
 #define LIB_VMALLOC_SIZE 0x8000000000
 #define LIB_IO 0x22e000000000 /* device registers; never mapped */
