@@ -65,7 +65,7 @@ void use_huge_pages(std::byte* memory, uint64_t size) {
   };
   if (size < 16 * front) return;  // where memory is short, small pages waste less
   collapse(0, front);
-  collapse((size - size / 64) & mask, size & mask);
+  collapse((size - size / 64 - LIB_HUGE_PAGE) & mask, size & mask);  // other early tables come before it
 }
 
 Result<void> copy_segments(const std::string& path, int fd, uint64_t memory) {

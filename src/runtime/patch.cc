@@ -110,10 +110,10 @@ const PatchMove* tables(const Mapped& in) {
 
 }  // namespace
 
-void patch(Thread* thread, uint64_t at, uint64_t size, uint64_t fd, uint64_t offset, uint64_t protection) {
-  if (boot.mode != Mode::rewrite || protection != kReadExecute || count == kMost) return;
+bool patch(Thread* thread, uint64_t at, uint64_t size, uint64_t fd, uint64_t offset, uint64_t protection) {
+  if (boot.mode != Mode::rewrite || protection != kReadExecute || count == kMost) return false;
   Stat stat;
-  if (library(thread, SYS_fstat, fd, reinterpret_cast<uint64_t>(&stat)) < 0) return;
+  if (library(thread, SYS_fstat, fd, reinterpret_cast<uint64_t>(&stat)) < 0) return false;
   const int64_t distance = at > 2 * static_cast<uint64_t>(kDistance) ? -kDistance : kDistance;
   const PatchKey key{stat.device,
                      stat.inode,
@@ -125,20 +125,21 @@ void patch(Thread* thread, uint64_t at, uint64_t size, uint64_t fd, uint64_t off
                      distance};
   const Patch* made = find(key);
   if (made == nullptr) made = request(thread, key, fd);
-  if (made == nullptr || made->trampolines_size == 0) return;
+  if (made == nullptr || made->trampolines_size == 0) return false;
   const uint64_t trampolines = at + static_cast<uint64_t>(distance);
   const uint64_t all = made->trampolines_size + made->tables_size;
   if (map_patch(trampolines, all, kReadExecute, kFixedNoReplace, made->trampolines) !=
       static_cast<long>(trampolines))
-    return;
+    return false;
   host(SYS_mprotect, static_cast<long>(trampolines + made->trampolines_size),
        static_cast<long>(made->tables_size), kReadOnly);
   if (map_patch(at, size, kReadExecute, kFixed, made->at) != static_cast<long>(at)) {
     host(SYS_munmap, static_cast<long>(trampolines), static_cast<long>(all));
-    return;
+    return false;
   }
   mapped[count] = {at, size, trampolines, all, made};
   __atomic_store_n(&count, count + 1, __ATOMIC_RELEASE);
+  return true;
 }
 
 void forget_patches(uint64_t at, uint64_t size) {

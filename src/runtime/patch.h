@@ -6,9 +6,9 @@
 
 namespace sandstone::runtime {
 
-// After [at, at + size) has become executable, from `offset` of the file `fd`: replaces it if its call sites
-// can be rewritten. memory_lock is held.
-void patch(Thread* thread, uint64_t at, uint64_t size, uint64_t fd, uint64_t offset, uint64_t protection);
+// When [at, at + size) becomes executable, from `offset` of the file `fd`: maps the rewritten text there, if
+// there is any. False: the file's own is to be mapped. memory_lock is held.
+bool patch(Thread* thread, uint64_t at, uint64_t size, uint64_t fd, uint64_t offset, uint64_t protection);
 void forget_patches(uint64_t at, uint64_t size);  // that is unmapped now
 void forget_all_patches();                        // and so is everything
 

@@ -14,6 +14,7 @@
 unsigned long lib_irqs_off = 1;
 u64 lib_pending;
 u64 lib_interrupts;
+u64 lib_sleeps_until; /* of the interrupt thread; 0: it is awake */
 
 static struct pt_regs in_kernel, in_user = { .user = 1 };
 
@@ -110,9 +111,11 @@ void lib_run(struct lib_carrier *carrier)
 				lib_drop_cpu();
 			continue;
 		}
-		lib_swap(&shared->bell_sleeping, 1);
-		if (READ_ONCE(shared->deadline) == deadline && READ_ONCE(shared->state) < LIB_HALTED)
+		WRITE_ONCE(lib_sleeps_until, deadline);
+		lib_swap(&shared->bell_sleeping, 1); /* before the deadline is looked at */
+		if (READ_ONCE(shared->deadline) >= deadline && READ_ONCE(shared->state) < LIB_HALTED)
 			lib_futex_wait(&shared->bell, bell, deadline);
 		lib_swap(&shared->bell_sleeping, 0);
+		WRITE_ONCE(lib_sleeps_until, 0);
 	}
 }

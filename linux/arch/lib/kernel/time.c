@@ -39,13 +39,16 @@ static struct clocksource clock = {
 	.flags = CLOCK_SOURCE_IS_CONTINUOUS,
 };
 
-/* The interrupt thread sleeps until the deadline that it saw; only an earlier one needs to wake it. */
+/*
+ * The interrupt thread sleeps until the deadline that it saw last; only an earlier one needs to wake it. While there is
+ * work, ticks come and go: it then wakes once a tick, not each time that one is asked for.
+ */
 static int set_next_event(unsigned long delta, struct clock_event_device *device)
 {
-	u64 old = READ_ONCE(lib_shared.deadline), deadline = lib_now() + delta;
+	u64 deadline = lib_now() + delta;
 
-	WRITE_ONCE(lib_shared.deadline, deadline);
-	if (deadline < old)
+	lib_swap64(&lib_shared.deadline, deadline); /* before its sleep is looked at */
+	if (deadline < READ_ONCE(lib_sleeps_until))
 		lib_ring_bell();
 	return 0;
 }

@@ -87,6 +87,7 @@ u64 lib_now(void);
 void lib_timer_expired(void);
 
 extern u64 lib_interrupts; /* how many have been run */
+extern u64 lib_sleeps_until;
 
 /* fault.c */
 void lib_on_fault(int number, void *info, void *context);
