@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <span>
@@ -89,19 +90,33 @@ class Rewriter {
       return;
     const int64_t fd = open_guests(table().pid, table().fd);
     if (fd < 0) return;
-    Bytes file(key.size);
-    const uint64_t end = std::min(key.size, key.offset + key.length);
-    const std::span<std::byte> text = file.all().subspan(key.offset, end - key.offset);
-    // The rest is of interest only where there is something to patch.
-    if (read_part(fd, text, key.offset) && has_calls(text) &&
-        read_part(fd, file.all().first(key.offset), 0) && read_part(fd, file.all().subspan(end), end)) {
-      const Part part{key.offset, key.length, key.distance};
-      if (const Rewritten* known = ahead_.find(file.all(), part))
-        publish(patch, text, *known);
-      else
-        publish(patch, text, rewrite_part(file.all(), part, entry_));
-    }
+    const Part part{key.offset, key.length, key.distance};
+    const Ahead::Known* known = ahead_.find(key.size, part);
+    if (known != nullptr && has_content(fd, known->file.all()))
+      publish(patch, known->file.all(), known->rewritten);
+    else
+      make_now(patch, fd, part);
     task_.call(SYS_close, fd);
+  }
+
+  bool has_content(int64_t fd, std::span<const std::byte> wanted) {
+    std::array<std::byte, 1 << 16> piece;  // NOLINT: read into
+    for (size_t at = 0; at < wanted.size(); at += piece.size()) {
+      const std::span got = std::span(piece).first(std::min(piece.size(), wanted.size() - at));
+      if (!read_part(fd, got, at) || std::memcmp(got.data(), wanted.data() + at, got.size()) != 0)
+        return false;
+    }
+    return true;
+  }
+
+  void make_now(Patch& patch, int64_t fd, const Part& part) {
+    Bytes file(patch.key.size);
+    const uint64_t end = std::min(file.all().size(), part.offset + part.length);
+    const std::span<std::byte> text = file.all().subspan(part.offset, end - part.offset);
+    // The rest is of interest only where there is something to patch.
+    if (read_part(fd, text, part.offset) && has_calls(text) &&
+        read_part(fd, file.all().first(part.offset), 0) && read_part(fd, file.all().subspan(end), end))
+      publish(patch, file.all(), rewrite_part(file.all(), part, entry_));
   }
 
   static bool has_calls(std::span<const std::byte> text) {
@@ -109,10 +124,11 @@ class Rewriter {
     return ::memmem(text.data(), text.size(), kCall, sizeof kCall) != nullptr;
   }
 
-  // `text` is the file's own.
-  void publish(Patch& patch, std::span<const std::byte> text, const Rewritten& rewritten) {
+  void publish(Patch& patch, std::span<const std::byte> file, const Rewritten& rewritten) {
     const rewrite::Result& made = rewritten.made;
     if (made.trampolines.empty()) return;
+    const std::span text =
+        file.subspan(patch.key.offset, std::min(file.size() - patch.key.offset, patch.key.length));
     const auto skip = static_cast<int32_t>(rewritten.skip);
     std::vector<PatchMove> moves;
     for (const auto& moved : made.moved) moves.push_back({moved.now + skip, moved.original + skip});

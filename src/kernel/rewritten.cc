@@ -95,9 +95,9 @@ void Ahead::finish() {
   known_ = coming_.get();
 }
 
-const Rewritten* Ahead::find(std::span<const std::byte> file, const Part& part) const {
+const Ahead::Known* Ahead::find(uint64_t size, const Part& part) const {
   for (const Known& known : known_)
-    if (known.part == part && std::ranges::equal(known.file.all(), file)) return &known.rewritten;
+    if (known.part == part && known.file.all().size() == size) return &known;
   return nullptr;
 }
 

@@ -52,15 +52,15 @@ class Ahead {
 
   // Waits for the thread's end. Once, before anything else.
   void finish();
-  // The part of a file with this very content, or null.
-  [[nodiscard]] const Rewritten* find(std::span<const std::byte> file, const Part& part) const;
-
- private:
   struct Known {
     Bytes file;
     Part part{};
     Rewritten rewritten;
   };
+  // For the part of a file of that size, or null. Whether it is the same file its content tells.
+  [[nodiscard]] const Known* find(uint64_t size, const Part& part) const;
+
+ private:
   static std::vector<Known> rewrite_likely(uint64_t entry);
 
   std::future<std::vector<Known>> coming_;
