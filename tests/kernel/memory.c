@@ -275,6 +275,54 @@ static void advice(void) {
 }
 
 // Other threads' pages come and go while calls use them.
+// Pages come along with the one that is touched, but never over one that was written: backwards, in between,
+// and by a child's other mapping.
+static void written_pages_stay(void) {
+  enum { COUNT = 1000, STEP = 7 };
+  int fd = file_of(COUNT * PAGE);
+  char* at = map(fd, COUNT * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE);
+  for (int i = COUNT - 1; i >= 0; i -= STEP) memset(at + i * PAGE, '!', PAGE);
+  for (int round = 0; round < 2; ++round) {
+    for (int i = 0; i < COUNT; ++i) {
+      const char wanted = (char)((COUNT - 1 - i) % STEP == 0 ? '!' : 'a' + i % 26);
+      CHECK(at[i * PAGE] == wanted && at[i * PAGE + PAGE - 1] == wanted);
+    }
+  }
+  pid_t child = fork();
+  if (child == 0) {
+    for (int i = 1; i < COUNT; i += STEP) at[i * PAGE] = '?';
+    char* again = mmap(at + 500 * PAGE, 500 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, fd, 0);
+    CHECK(again == at + 500 * PAGE);
+    again[300 * PAGE] = '?';
+    CHECK(again[299 * PAGE] == 'a' + 299 % 26 && again[300 * PAGE] == '?' &&
+          again[301 * PAGE] == 'a' + 301 % 26);
+    for (int i = 1; i < 500; i += STEP) CHECK(at[i * PAGE] == '?');
+    _exit(0);
+  }
+  int status;
+  CHECK(waitpid(child, &status, 0) == child && status == 0 && at[PAGE] == 'b');
+}
+
+static char* volatile racing;
+static void* reads_all(void* unused) {
+  for (int i = 0; i < 600; ++i) CHECK(racing[i * PAGE] != 0);
+  return unused;
+}
+
+// While others touch what lies before and behind.
+static void written_pages_stay_among_threads(void) {
+  int fd = file_of(600 * PAGE);
+  for (int round = 0; round < 20; ++round) {
+    pthread_t threads[3];
+    racing = map(fd, 600 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE);
+    for (int i = 0; i < 3; ++i) CHECK(pthread_create(&threads[i], NULL, reads_all, NULL) == 0);
+    for (int i = 599; i >= 0; i -= 3) racing[i * PAGE + 1] = '!';
+    for (int i = 0; i < 3; ++i) CHECK(pthread_join(threads[i], NULL) == 0);
+    for (int i = 599; i >= 0; i -= 3) CHECK(racing[i * PAGE + 1] == '!' && racing[i * PAGE] == 'a' + i % 26);
+    CHECK(munmap(racing, 600 * PAGE) == 0);
+  }
+}
+
 static volatile int stop;
 static void* maps_and_unmaps(void* fd) {
   while (!stop) {
@@ -346,6 +394,8 @@ static const struct test_case cases[] = {
     {"refuses", refuses},
     {"the_break", the_break},
     {"advice", advice},
+    {"written_pages_stay", written_pages_stay},
+    {"written_pages_stay_among_threads", written_pages_stay_among_threads},
     {"threads_map", threads_map},
     {"stack_is_known", stack_is_known},
     {"much_memory", much_memory},

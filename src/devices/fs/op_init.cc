@@ -17,7 +17,8 @@ uint32_t wanted_flags(const Options& options) {
                    FUSE_MAX_PAGES | FUSE_HANDLE_KILLPRIV_V2;
   // Readlink is cached with the attributes, and listings without a limit in time.
   if (options.cache == CachePolicy::always) flags |= FUSE_CACHE_SYMLINKS;
-  if (options.cache == CachePolicy::always && options.read_only) flags |= FUSE_NO_OPEN_SUPPORT | FUSE_NO_OPENDIR_SUPPORT;
+  if (options.cache == CachePolicy::always && options.read_only)
+    flags |= FUSE_NO_OPEN_SUPPORT | FUSE_NO_OPENDIR_SUPPORT;
   if (options.cache != CachePolicy::always) flags |= FUSE_AUTO_INVAL_DATA;
   // Left out: POSIX ACLs (the guest would have to be told the host's ids in them), submounts (inode numbers
   // are made distinct here), security contexts, DAX.

@@ -149,4 +149,24 @@ TEST(FuseReadOnly, ReadingWorks) {
   EXPECT_EQ(served.call(FUSE_RELEASE, node, bytes_of(fuse_release_in{opened.fh, 0, 0, 0})).error, EBADF);
 }
 
+// What nobody changes is read without being opened, as the guest's kernel asks for it if it may.
+TEST(FuseReadOnly, NothingNeedsToBeOpenedWhereNothingChanges) {
+  Options options = Served::writable();
+  options.read_only = true;
+  options.cache = CachePolicy::always;
+  Served served(std::move(options));
+  fill(served);
+  const uint64_t node = served.node("file");
+  EXPECT_EQ(served.open(node, O_RDONLY).error, ENOSYS);
+  EXPECT_EQ(served.call(FUSE_OPENDIR, FUSE_ROOT_ID, bytes_of(fuse_open_in{})).error, ENOSYS);
+  EXPECT_EQ(served.read(node, 0, 0, 10).body, "x");
+  EXPECT_EQ(served.call(FUSE_LSEEK, node, bytes_of(fuse_lseek_in{0, 0, SEEK_HOLE, 0})).error, ENOSYS);
+  const std::string listing = bytes_of(fuse_read_in{0, 0, 4096, 0, 0, 0, 0});
+  EXPECT_NE(served.call(FUSE_READDIR, FUSE_ROOT_ID, listing).body.find("file"), std::string::npos);
+  // Nor does that make a folder a file, a file a folder, or a handle of what is none.
+  EXPECT_EQ(served.read(FUSE_ROOT_ID, 0, 0, 10).error, EISDIR);
+  EXPECT_EQ(served.call(FUSE_READDIR, node, listing).error, ENOTDIR);
+  EXPECT_EQ(served.read(node, 1, 0, 10).error, EBADF);
+}
+
 }  // namespace sandstone::fs

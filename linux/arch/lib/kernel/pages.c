@@ -110,21 +110,37 @@ static bool is_there(unsigned long page)
 	return lib_host(HOST_FUTEX, page, HOST_FUTEX_WAIT_PRIVATE, 0, (long)&no_time, 0, 0) != -EFAULT;
 }
 
+/* How many of `count` pages from `page` on, the first apart, no pin but the newest has. */
+static unsigned long before_pinned(struct mm_struct *mm, unsigned long page, unsigned long count)
+{
+	struct lib_pins *pin;
+
+	for (pin = mm->context.pins->next; pin; pin = pin->next) {
+		unsigned long end = pin->start + ((unsigned long)pin->pages->count << PAGE_SHIFT);
+
+		if (end <= page + PAGE_SIZE || pin->start >= page + (count << PAGE_SHIFT))
+			continue;
+		count = pin->start > page ? (pin->start - page) >> PAGE_SHIFT : 1;
+	}
+	return count;
+}
+
 /*
- * Maps the page at `address` into the calling process, which has found nothing there but that a file should be: with a
- * shared mapping also those behind it. False: there is none to be had.
+ * Maps the page at `address` into the calling process, which has found nothing there but that a file should be, and those
+ * behind it. False: there is none to be had.
  *
- * Between the look whether somebody else was first and the mapping nothing sleeps, and all who map after a fault come
- * here: a private page that has been written meanwhile is never replaced.
+ * A private page that has been written must never be replaced. It was given out first, so it is pinned, and with a private
+ * mapping only what is not pinned comes along; for the page itself the host knows whether somebody else was first. Between
+ * these looks and the mapping nothing sleeps, and all who map after a fault come here.
  */
 bool lib_touch(unsigned long address)
 {
-	unsigned long page = address & PAGE_MASK, count = 1, protection;
+	unsigned long page = address & PAGE_MASK, count, protection;
 	struct mm_struct *mm = current->mm;
 	struct vm_area_struct *vma;
 	bool shared, write;
 	u64 found[MOST_AROUND];
-	long got, i;
+	long got, i, run;
 
 	if (!mm || lib_boot.memory_fd <= 0 || (page >= LIB_RESERVED && page < LIB_END) || mmap_read_lock_killable(mm))
 		return false;
@@ -135,23 +151,28 @@ bool lib_touch(unsigned long address)
 	}
 	shared = vma->vm_flags & VM_SHARED;
 	write = vma->vm_flags & VM_WRITE;
-	if (shared)
-		count = min_t(unsigned long, MOST_AROUND, (vma->vm_end - page) >> PAGE_SHIFT);
+	count = min_t(unsigned long, MOST_AROUND, (vma->vm_end - page) >> PAGE_SHIFT);
 	mmap_read_unlock(mm);
 
 	got = give_pages(page, count, shared && write, found);
 	if (got <= 0)
 		return false;
 	vma = find_vma(mm, page);
-	if (!vma || vma->vm_start > page || !vma->vm_file)
+	if (!vma || vma->vm_start > page || !vma->vm_file || !!(vma->vm_flags & VM_SHARED) != shared)
 		return false;
 	protection = vma->vm_flags & (VM_READ | VM_WRITE | VM_EXEC); /* the host's numbers are the same */
+	got = min_t(long, got, (vma->vm_end - page) >> PAGE_SHIFT);
 	if (!shared && is_there(page))
 		return true;
-	for (i = 0; i < got; i++) {
-		long at = lib_host(HOST_MMAP, page + i * PAGE_SIZE, PAGE_SIZE, protection,
-				   shared ? HOST_MAP_SHARED_FIXED : HOST_MAP_PRIVATE_FIXED, lib_boot.memory_fd, found[i]);
+	if (!shared)
+		got = before_pinned(mm, page, got);
+	for (i = 0; i < got; i += run) {
+		long at;
 
+		for (run = 1; i + run < got && found[i + run] == found[i] + run * PAGE_SIZE; run++)
+			;
+		at = lib_host(HOST_MMAP, page + i * PAGE_SIZE, run * PAGE_SIZE, protection,
+			      shared ? HOST_MAP_SHARED_FIXED : HOST_MAP_PRIVATE_FIXED, lib_boot.memory_fd, found[i]);
 		if (at < 0 && at > -4096)
 			return i > 0;
 	}
