@@ -114,14 +114,9 @@ class Rewriter {
     const uint64_t end = std::min(file.all().size(), part.offset + part.length);
     const std::span<std::byte> text = file.all().subspan(part.offset, end - part.offset);
     // The rest is of interest only where there is something to patch.
-    if (read_part(fd, text, part.offset) && has_calls(text) &&
+    if (read_part(fd, text, part.offset) && rewrite::has_calls(text) &&
         read_part(fd, file.all().first(part.offset), 0) && read_part(fd, file.all().subspan(end), end))
       publish(patch, file.all(), rewrite_part(file.all(), part, entry_));
-  }
-
-  static bool has_calls(std::span<const std::byte> text) {
-    constexpr std::byte kCall[] = {std::byte{0x0f}, std::byte{0x05}};
-    return ::memmem(text.data(), text.size(), kCall, sizeof kCall) != nullptr;
   }
 
   void publish(Patch& patch, std::span<const std::byte> file, const Rewritten& rewritten) {

@@ -11,7 +11,6 @@ namespace {
 constexpr uint32_t kSyscall = 2;  // bytes of the instruction
 constexpr uint32_t kJump = 5;     // bytes of `e9 rel32`
 constexpr std::byte kJumpOpcode{0xe9};
-constexpr uint32_t kNear = 64;  // bytes around a site that all forms but rel8 stay within
 
 // How much is displaced before a site: to copy more of it gains nothing.
 constexpr uint32_t kFurthestBack = 40;
@@ -203,6 +202,8 @@ bool Patcher::keep(uint32_t offset, int64_t trampoline, Site& site) {
 }
 
 Result Patcher::take() {
+  const auto patched = [](const Site& site) { return site.form != Form::none; };
+  if (std::none_of(result_.sites.begin(), result_.sites.end(), patched)) return std::move(result_);
   result_.trampolines = trampolines_.take_bytes();
   result_.moved = trampolines_.take_moved();
   // Trampolines are in the order of their sites, and so are what they hold.

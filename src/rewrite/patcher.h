@@ -15,6 +15,8 @@ class Patcher {
  public:
   // How far from a `syscall` its forms overwrite bytes; for Text::targets.
   static constexpr uint32_t kReach = 160;
+  // The same for all forms but rel8.
+  static constexpr uint32_t kNear = 64;
 
   Patcher(const Request& request, const Text& text);
 

@@ -61,6 +61,15 @@ Result rewrite(const Request& request) {
   return patcher.take();
 }
 
+bool has_calls(std::span<const std::byte> bytes) {
+  const Text text{.bytes = bytes};
+  Decoded decoded(bytes);
+  const std::vector<uint32_t> candidates = find_candidates(bytes);
+  return std::any_of(candidates.begin(), candidates.end(), [&](uint32_t offset) {
+    return Window(text, decoded, offset, Patcher::kNear).at(offset) != nullptr;
+  });
+}
+
 std::optional<int32_t> Result::original(int32_t now) const {
   const auto at = std::lower_bound(moved.begin(), moved.end(), now,
                                    [](const Moved& one, int32_t offset) { return one.now < offset; });

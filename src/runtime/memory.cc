@@ -15,8 +15,8 @@ constexpr uint64_t kRead = 1, kWrite = 2, kExecute = 4;
 constexpr uint64_t kMayMove = 1, kRemapFixed = 2, kDontUnmap = 4;
 constexpr uint64_t kDontNeed = 4, kRemove = 9, kDoFork = 11, kDontFork = 10;
 
-// More than this is mapped as it is touched, so many pages at a time.
-constexpr uint64_t kAtOnce = 64, kAround = 64;
+// So many pages of a file are mapped at once, the others as they are touched.
+constexpr uint64_t kAtOnce = 64, kAtOnceOfText = 256;
 
 uint64_t heap_start, heap_end;
 bool has_files;  // whether the library kernel has mappings for this process at all
@@ -116,8 +116,9 @@ long map_file(Thread* thread, uint64_t at, uint64_t size, uint64_t protection, u
   }
   if (by_notification()) return static_cast<long>(at);
   if (!shared && patch(thread, at, size, fd, offset, protection)) return static_cast<long>(at);
+  const uint64_t most = (protection & kExecute) != 0 ? kAtOnceOfText : kAtOnce;
   const uint64_t pages = size / kPage;
-  fill(thread, at, pages <= kAtOnce || (flags & kPopulate) != 0 ? pages : kAround, protection, shared);
+  fill(thread, at, pages <= most || (flags & kPopulate) != 0 ? pages : most, protection, shared);
   return static_cast<long>(at);
 }
 

@@ -101,6 +101,7 @@ long lib_pages(unsigned long address, unsigned long count, bool write, u64 __use
 #define HOST_MAP_SHARED_FIXED 0x11
 #define HOST_MAP_PRIVATE_FIXED 0x12
 #define MOST_AROUND 64
+#define MOST_AROUND_TEXT LIB_MOST_PAGES /* a program runs here and there in it, and readahead has it in large pieces */
 
 /* Whether the host has a page there that can be read. A look that faults in nobody's handler: a wait of no time. */
 static bool is_there(unsigned long page)
@@ -126,21 +127,46 @@ static unsigned long before_pinned(struct mm_struct *mm, unsigned long page, uns
 }
 
 /*
- * Maps the page at `address` into the calling process, which has found nothing there but that a file should be, and those
- * behind it. False: there is none to be had.
- *
  * A private page that has been written must never be replaced. It was given out first, so it is pinned, and with a private
  * mapping only what is not pinned comes along; for the page itself the host knows whether somebody else was first. Between
- * these looks and the mapping nothing sleeps, and all who map after a fault come here.
+ * these looks and the mapping nothing sleeps, and all who map after a fault come here. How many are there now.
+ */
+static long map_found(struct mm_struct *mm, unsigned long page, bool shared, const u64 *found, long got)
+{
+	struct vm_area_struct *vma = find_vma(mm, page);
+	long i, run, at, protection;
+
+	if (!vma || vma->vm_start > page || !vma->vm_file || !!(vma->vm_flags & VM_SHARED) != shared)
+		return 0;
+	protection = vma->vm_flags & (VM_READ | VM_WRITE | VM_EXEC); /* the host's numbers are the same */
+	got = min_t(long, got, (vma->vm_end - page) >> PAGE_SHIFT);
+	if (!shared && is_there(page))
+		return 1;
+	if (!shared)
+		got = before_pinned(mm, page, got);
+	for (i = 0; i < got; i += run) {
+		for (run = 1; i + run < got && found[i + run] == found[i] + run * PAGE_SIZE; run++)
+			;
+		at = lib_host(HOST_MMAP, page + i * PAGE_SIZE, run * PAGE_SIZE, protection,
+			      shared ? HOST_MAP_SHARED_FIXED : HOST_MAP_PRIVATE_FIXED, lib_boot.memory_fd, found[i]);
+		if (at < 0 && at > -4096)
+			break;
+	}
+	return i;
+}
+
+/*
+ * Maps the page at `address` into the calling process, which has found nothing there but that a file should be, and those
+ * behind it. False: there is none to be had.
  */
 bool lib_touch(unsigned long address)
 {
-	unsigned long page = address & PAGE_MASK, count, protection;
+	unsigned long page = address & PAGE_MASK, count;
 	struct mm_struct *mm = current->mm;
 	struct vm_area_struct *vma;
 	bool shared, write;
-	u64 found[MOST_AROUND];
-	long got, i, run;
+	u64 *found;
+	long got;
 
 	if (!mm || lib_boot.memory_fd <= 0 || (page >= LIB_RESERVED && page < LIB_END) || mmap_read_lock_killable(mm))
 		return false;
@@ -151,32 +177,16 @@ bool lib_touch(unsigned long address)
 	}
 	shared = vma->vm_flags & VM_SHARED;
 	write = vma->vm_flags & VM_WRITE;
-	count = min_t(unsigned long, MOST_AROUND, (vma->vm_end - page) >> PAGE_SHIFT);
+	count = vma->vm_flags & VM_EXEC ? MOST_AROUND_TEXT : MOST_AROUND;
+	count = min(count, (vma->vm_end - page) >> PAGE_SHIFT);
 	mmap_read_unlock(mm);
 
-	got = give_pages(page, count, shared && write, found);
-	if (got <= 0)
-		return false;
-	vma = find_vma(mm, page);
-	if (!vma || vma->vm_start > page || !vma->vm_file || !!(vma->vm_flags & VM_SHARED) != shared)
-		return false;
-	protection = vma->vm_flags & (VM_READ | VM_WRITE | VM_EXEC); /* the host's numbers are the same */
-	got = min_t(long, got, (vma->vm_end - page) >> PAGE_SHIFT);
-	if (!shared && is_there(page))
-		return true;
-	if (!shared)
-		got = before_pinned(mm, page, got);
-	for (i = 0; i < got; i += run) {
-		long at;
-
-		for (run = 1; i + run < got && found[i + run] == found[i] + run * PAGE_SIZE; run++)
-			;
-		at = lib_host(HOST_MMAP, page + i * PAGE_SIZE, run * PAGE_SIZE, protection,
-			      shared ? HOST_MAP_SHARED_FIXED : HOST_MAP_PRIVATE_FIXED, lib_boot.memory_fd, found[i]);
-		if (at < 0 && at > -4096)
-			return i > 0;
-	}
-	return true;
+	found = kmalloc_array(count, sizeof(*found), GFP_KERNEL);
+	got = found ? give_pages(page, count, shared && write, found) : -ENOMEM;
+	if (got > 0)
+		got = map_found(mm, page, shared, found, got);
+	kfree(found);
+	return got > 0;
 }
 
 long lib_area(unsigned long address, struct lib_area __user *to)
