@@ -79,7 +79,7 @@ def jobs(work, rounds):
     share, guest = f"{work}/share", f"{work}/share/guest"
     timed = f"{guest} time {rounds}"
     return {
-        "fork, exec, exit of a static program": f"{guest} start 50 {share}/true",
+        "fork, exec, exit of a static program": f"cp {share}/true . && {guest} start 50 ./true",
         "find /usr": f"{timed} sh -c 'find /usr 2>&1 || true'",
         "grep -r": f"{timed} grep -rc include /usr/include/linux",
         "du": f"{timed} sh -c 'du -s /usr/share 2>&1 || true'",
