@@ -8,7 +8,8 @@
 # of those in SANDSTONE_CACHE (~/.cache/sandstone); SANDSTONE_NO_CACHE=1 builds whatever is there.
 set -euo pipefail
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd -P)
-out=$1 variant=${2:-release}
+mkdir -p -- "$1"
+out=$(cd -- "$1" && pwd -P) variant=${2:-release}
 cache=${SANDSTONE_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/sandstone}
 tarball=/usr/src/linux-source-6.1.tar.xz
 jobs=$(nproc)
