@@ -79,8 +79,10 @@ int in_child(int (*work)(void* data), void* data) {
 
 int main(int argc, char** argv) {
   static const Attack* const kTables[] = {
-      kDescriptorAttacks, kLauncherAttacks, kTerminalAttacks, kMountAttacks, kNamespaceAttacks,
-      kSyscallAttacks,    kSeccompAttacks,  kProcessAttacks,  kHostAttacks,  kReportAttacks, kRuntimeAttacks,
+      kDescriptorAttacks,  kLauncherAttacks,      kTerminalAttacks,    kMountAttacks,
+      kNamespaceAttacks,   kSyscallAttacks,       kSeccompAttacks,     kProcessAttacks,
+      kHostAttacks,        kReportAttacks,        kRuntimeCallAttacks, kRuntimeMemoryAttacks,
+      kRuntimeCodeAttacks, kRuntimeSecretAttacks,
   };
   if (argc < 2) {
     fprintf(stderr, "usage: attack NAME [ARG...]\n");

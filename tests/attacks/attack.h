@@ -47,4 +47,5 @@ extern const Attack kSeccompAttacks[];
 extern const Attack kProcessAttacks[];
 extern const Attack kHostAttacks[];
 extern const Attack kReportAttacks[];
-extern const Attack kRuntimeAttacks[];
+extern const Attack kRuntimeCallAttacks[], kRuntimeMemoryAttacks[], kRuntimeCodeAttacks[],
+    kRuntimeSecretAttacks[];
