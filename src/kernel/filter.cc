@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <initializer_list>
@@ -136,6 +137,31 @@ void append(Code& to, const Code& code) {
   to.insert(to.end(), code.begin(), code.end());
 }
 
+// Of the ranges, each its first number and what it gives, the one that the accumulator's number is in. By
+// halves: the kernel remembers what all filters allow, but a call that one of them traps passes them all each
+// time.
+using Range = std::pair<uint32_t, uint32_t>;
+Code search(std::span<const Range> ranges) {
+  if (ranges.size() == 1) return {result(ranges[0].second)};
+  const size_t middle = ranges.size() / 2;
+  const Code below = search(ranges.first(middle));
+  Code code = {at_least(ranges[middle].first, static_cast<uint8_t>(below.size()), 0)};
+  append(code, below);
+  append(code, search(ranges.subspan(middle)));
+  return code;
+}
+
+// What `answer_of` says of the accumulator's number.
+template <typename AnswerOf>
+Code decide(AnswerOf&& answer_of) {
+  std::vector<Range> ranges;
+  for (uint32_t number = 0; number <= calls::kLastNumber + 1; ++number) {
+    const uint32_t answer = answer_of(number);
+    if (ranges.empty() || ranges.back().second != answer) ranges.emplace_back(number, answer);
+  }
+  return search(ranges);
+}
+
 Code allow_only(std::span<const uint32_t> calls, std::initializer_list<uint32_t> ioctls) {
   Code code = {
       load(offsetof(seccomp_data, arch)),
@@ -154,10 +180,10 @@ Code allow_only(std::span<const uint32_t> calls, std::initializer_list<uint32_t>
   for (const uint32_t request : ioctls) code.push_back(equals(request, static_cast<uint8_t>(left--), 0));
   code.push_back(result(SECCOMP_RET_ERRNO | EPERM));
   code.push_back(load(offsetof(seccomp_data, nr)));
-  left = calls.size();
-  for (const uint32_t number : calls) code.push_back(equals(number, static_cast<uint8_t>(left--), 0));
-  code.push_back(result(SECCOMP_RET_ERRNO | ENOSYS));
-  code.push_back(result(SECCOMP_RET_ALLOW));
+  append(code, decide([calls](uint32_t number) {
+           const bool allowed = std::find(calls.begin(), calls.end(), number) != calls.end();
+           return allowed ? SECCOMP_RET_ALLOW : SECCOMP_RET_ERRNO | ENOSYS;
+         }));
   return code;
 }
 
@@ -171,26 +197,11 @@ bool notifies(uint32_t number) {
   return false;
 }
 
-// [begin, end) of the ranges, each its first number and what it gives; the accumulator holds the number.
-using Range = std::pair<uint32_t, uint32_t>;
-Code search(std::span<const Range> ranges) {
-  if (ranges.size() == 1) return {result(ranges[0].second)};
-  const size_t middle = ranges.size() / 2;
-  const Code below = search(ranges.first(middle));
-  Code code = {at_least(ranges[middle].first, static_cast<uint8_t>(below.size()), 0)};
-  append(code, below);
-  append(code, search(ranges.subspan(middle)));
-  return code;
-}
-
 Code guests_own_code() {
-  std::vector<Range> ranges;
-  for (uint32_t number = 0; number <= calls::kLastNumber + 1; ++number) {
-    const uint32_t answer = notifies(number) ? SECCOMP_RET_USER_NOTIF : SECCOMP_RET_TRAP;
-    if (ranges.empty() || ranges.back().second != answer) ranges.emplace_back(number, answer);
-  }
   Code code = {load(offsetof(seccomp_data, nr))};
-  append(code, search(ranges));
+  append(code, decide([](uint32_t number) {
+           return notifies(number) ? SECCOMP_RET_USER_NOTIF : SECCOMP_RET_TRAP;
+         }));
   return code;
 }
 
