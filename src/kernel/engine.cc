@@ -99,7 +99,7 @@ Result<Fd> open_disk(const RunSpec& spec) {
 uint32_t own_threads(const RunSpec& spec) {
   const auto volumes = std::count_if(spec.mounts.begin(), spec.mounts.end(),
                                      [](const Mount& mount) { return mount.kind == Mount::Kind::bind; });
-  return 12 + static_cast<uint32_t>(volumes) + (spec.network == Network::user ? 2 : 0) +
+  return 11 + static_cast<uint32_t>(volumes) + (spec.network == Network::user ? 2 : 0) +
          (spec.trace.empty() ? 0 : 1);
 }
 
