@@ -94,12 +94,14 @@ Result<Fd> open_disk(const RunSpec& spec) {
   return disk;
 }
 
-// Threads of sandstone-kernel's, which the jail counts with the guests': those of its two processes, and one
-// or two a device.
+// Threads that the jail counts with the guests': those of sandstone-kernel's two processes, one or two a device, and one
+// that is there while a guest that shares its parent's memory moves out of it (src/runtime/process.cc).
 uint32_t own_threads(const RunSpec& spec) {
+  const SyscallMode mode = spec.chosen_syscall_mode();
   const auto volumes = std::count_if(spec.mounts.begin(), spec.mounts.end(),
                                      [](const Mount& mount) { return mount.kind == Mount::Kind::bind; });
-  return 11 + static_cast<uint32_t>(volumes) + (spec.network == Network::user ? 2 : 0) +
+  return 11 + static_cast<uint32_t>(volumes) + (mode == SyscallMode::rewrite ? 1 : 0) +
+         (mode == SyscallMode::unotify ? 3 : 0) + (spec.network == Network::user ? 2 : 0) +
          (spec.trace.empty() ? 0 : 1);
 }
 

@@ -128,7 +128,17 @@ bool move_out(Thread* thread) {
   // The one that is left behind must not run a handler: its stack is in use.
   host(SYS_rt_sigprocmask, 2 /* SIG_SETMASK */, word(&all), 0, 8);
   const long task = by_notification() ? library(thread, kCallMove) : 0;
-  if (fork_over(static_cast<long>(kParent), &threads_alive) < 0) {
+  // At the limit on processes there is room for one at a time that moves.
+  const struct {
+    int64_t seconds, nanoseconds;
+  } part{0, 1'000'000};
+  const uint32_t nobody_wakes = 0;
+  long moved = fork_over(static_cast<long>(kParent), &threads_alive);
+  for (int tries = 0; moved == -kEagain && tries < 1000; ++tries) {
+    host(SYS_futex, word(&nobody_wakes), kFutexWait, 0, word(&part));
+    moved = fork_over(static_cast<long>(kParent), &threads_alive);
+  }
+  if (moved < 0) {
     begin(thread, static_cast<uint64_t>(task));
     host(SYS_rt_sigprocmask, 2, word(&none), 0, 8);
     return false;

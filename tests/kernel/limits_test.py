@@ -20,6 +20,15 @@ class Limits(sandstone_test.TestCase):
         ended = self.run_kernel(script, "--pids-limit", "20", "--timeout", "20s")
         self.assertIn("Resource temporarily unavailable", ended.err)
 
+    def test_the_least_that_can_be_had_is_enough(self):
+        """One process, and two of which one runs another program: with no room for anything in between."""
+        for mode in ("rewrite", "trap", "unotify"):
+            with self.subTest(mode=mode):
+                options = ["--syscall-mode", mode, "--pids-limit"]
+                self.assert_ended(self.run_kernel("exec /bin/echo one", *options, "1"), 0, out="one\n")
+                self.assert_ended(self.run_kernel("for i in 1 2 3 4 5; do /bin/echo $i; done; (exec /bin/echo 6)", *options, "2"), 0,
+                                  out="1\n2\n3\n4\n5\n6\n")
+
     def test_a_fork_bomb_ends(self):
         ended = self.run_kernel(":(){ :|:& }; :; sleep 60", "--pids-limit", "50", "--timeout", "30s", "--json", self.dir / "out")
         self.assertEqual(ended.status, 137)
