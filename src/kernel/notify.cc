@@ -48,6 +48,8 @@ bool is_runtimes(uint64_t number) {
     case SYS_msync:
     case SYS_prctl:
     case SYS_get_robust_list:
+    case SYS_sched_getaffinity:
+    case SYS_sched_setaffinity:
     case SYS_clock_gettime:
     case SYS_getrusage:
     case LIB_CALL_EXEC:

@@ -113,7 +113,7 @@ extern "C" void rt_child(Thread* child) {
     threads_alive = 1;
     memory_shared = false;
   }
-  become(child);
+  become(child, child->guest_sp != 0);
   begin(child, child->task);
   const uint64_t tid_at = child->child_tid;
   if (tid_at != 0) put_word(tid_at, static_cast<uint32_t>(library(child, SYS_gettid)));
@@ -128,7 +128,11 @@ bool move_out(Thread* thread) {
   // The one that is left behind must not run a handler: its stack is in use.
   host(SYS_rt_sigprocmask, 2 /* SIG_SETMASK */, word(&all), 0, 8);
   const long task = by_notification() ? library(thread, kCallMove) : 0;
+  // Until the new process says who it is: the end of this one is none of its slot's.
+  const uint32_t pid = thread->carrier->pid;
+  thread->carrier->pid = 0;
   if (fork_over(static_cast<long>(kParent), &threads_alive) < 0) {
+    thread->carrier->pid = pid;
     begin(thread, static_cast<uint64_t>(task));
     host(SYS_rt_sigprocmask, 2, word(&none), 0, 8);
     return false;
@@ -205,10 +209,9 @@ long clone(Thread* thread, Context& context, uint64_t number) {
                                   : kParent;
   host_flags |= wanted.flags & (kSetTls | kChildClearTid);
   if (is_thread || shares) __atomic_fetch_add(&threads_alive, 1, __ATOMIC_ACQ_REL);
-  // The child's first stack is the one that it does not go on from.
-  const uint64_t first_stack = context.frame != nullptr
-                                   ? child->stack
-                                   : reinterpret_cast<uint64_t>(child) + kHostStackAt + kHostStackSize;
+  // Never the host's alternate stack: the child may be kicked from its first call on, and a handler starts at the top
+  // of that one.
+  const uint64_t first_stack = context.frame != nullptr ? child->stack : reinterpret_cast<uint64_t>(r) & ~uint64_t{15};
   const long made =
       clone_thread(static_cast<long>(host_flags), first_stack, wanted.child_tid, wanted.tls, child);
   memory_lock.unlock();

@@ -13,6 +13,7 @@ namespace sandstone::runtime {
 
 extern "C" {
 void rt_restorer();
+void rt_entry();
 extern const char rt_leave_window[], rt_leave_window_end[], rt_restorer_last[], host_blocking_window[],
     host_blocking_last[], host_blocking_kicked[], guarded_copy_at[], guarded_copy_bad[], guarded_count_at[],
     guarded_count_bad[], rt_text_start[], rt_text_end[];
@@ -25,7 +26,7 @@ constexpr uint64_t kOnStack = 0x08000000, kRestart = 0x10000000, kNoDefer = 0x40
                    kHasRestorer = 0x04000000;
 constexpr uint32_t kDisable = 2, kOnAlternate = 1, kSsAutoDisarm = 1U << 31;
 constexpr uint64_t kRedZone = 128;
-constexpr uint64_t kDirection = 0x400, kTrapFlag = 0x100;
+constexpr uint64_t kDirection = 0x400, kTrapFlag = 0x100, kAlignmentCheck = 0x40000;
 // What a guest may set of the flags by rt_sigreturn.
 constexpr uint64_t kFlagsOfUser = 0x50dd5 | 0x200000;
 
@@ -354,6 +355,22 @@ void reset_vector_state(Context& context) {
 
 namespace {
 
+// The first thing that a handler does. The host leaves the interrupted one's alignment check on, and its %gs, which a guest
+// may have written: but whoever comes from a guest stands on the stack in its own slot.
+Thread* enter_handler() {
+  const uint64_t flags = __builtin_ia32_readeflags_u64();
+  if ((flags & kAlignmentCheck) != 0) __builtin_ia32_writeeflags_u64(flags & ~kAlignmentCheck);
+  const auto sp = reinterpret_cast<uint64_t>(__builtin_frame_address(0));
+  if (sp - kSlots >= kSlotsSize) return current();
+  const uint64_t slot = sp & ~(kSlotSize - 1);
+  if ((boot.hwcap2 & 2) != 0) {
+    uint64_t base = 0;
+    asm volatile("rdgsbase %0" : "=r"(base));
+    if (base != slot) asm volatile("wrgsbase %0" : : "r"(slot) : "memory");
+  }
+  return pointer<Thread>(slot);
+}
+
 Context context_of(void* frame) {
   auto* ucontext = static_cast<Ucontext*>(frame);
   return {ucontext->r, pointer<uint8_t>(ucontext->fp), frame};
@@ -361,15 +378,15 @@ Context context_of(void* frame) {
 
 // A call of the guest's that was not patched.
 extern "C" void rt_on_call(int, void*, void* frame) {
+  Thread* thread = enter_handler();
   Context context = context_of(frame);
-  Thread* thread = current();
   boot.trace != 0 ? dispatch_traced(thread, context) : dispatch(thread, context);
 }
 
 extern "C" void rt_on_kick(int, void*, void* frame) {
+  Thread* thread = enter_handler();
   auto* ucontext = static_cast<Ucontext*>(frame);
   const uint64_t ip = ucontext->r[RIP];
-  Thread* thread = current();
   if (!in_runtime(ip) && !in_kernel(ip)) {
     Context context = context_of(frame);
     return look(thread, context);
@@ -386,11 +403,12 @@ extern "C" void rt_on_kick(int, void*, void* frame) {
 }
 
 extern "C" void rt_on_fault(int number, void* info, void* frame) {
+  Thread* thread = enter_handler();
   auto* ucontext = static_cast<Ucontext*>(frame);
   const uint64_t ip = ucontext->r[RIP];
   if (in_kernel(ip)) return boot.kernel->on_fault(number, info, frame);
+  if (ip == reinterpret_cast<uint64_t>(rt_entry)) return;  // its %gs was the guest's, and is ours now
   uint64_t where = static_cast<uint64_t*>(info)[2];
-  Thread* thread = current();
   const int code = static_cast<int*>(info)[2];
   // Also for a copy of our own from a page of a file that is not there yet.
   if (number == kSigBus && map_file_page(thread, where)) {

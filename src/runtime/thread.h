@@ -92,8 +92,9 @@ inline bool by_notification() {
 Thread* take_thread();
 void give_back(Thread* thread);
 void note_slot(const Thread* thread);  // whoever reads the trace looks into its ring
-// On the thread itself: its stacks and its place in %gs.
-void become(Thread* thread);
+// On the thread itself: its stacks and its place in %gs. `in_frame`: it is about to go on from a frame at the top of the
+// host's alternate stack, which is to be none until then.
+void become(Thread* thread, bool in_frame = false);
 [[noreturn]] void leave_host(Thread* thread);  // its task has ended
 
 // Copies that end at a bad address: false.
