@@ -285,7 +285,7 @@ int64_t Answerer::clone(const Owned& guest, const uint64_t (&words)[6]) {
   lib_carrier* carrier = take_carrier(*header_);
   if (carrier == nullptr) return -EAGAIN;
   carrier->kick = runtime::kKick;
-  const int64_t pid = make_traced(guest, LIB_CALL_CLONE, {words[0], 0, words[2]}, false);
+  const int64_t pid = make_traced(guest, LIB_CALL_CLONE, {words[0], words[1], words[2]}, false);
   if (pid < 0) {
     carrier->used = 0;
     return pid;

@@ -18,15 +18,50 @@ namespace {
 constexpr uint64_t kVm = 0x100, kFs = 0x200, kFiles = 0x400, kSighand = 0x800, kPidfd = 0x1000,
                    kVfork = 0x4000, kParent = 0x8000, kThread = 0x10000, kSysvsem = 0x40000,
                    kSetTls = 0x80000, kParentSetTid = 0x100000, kChildClearTid = 0x200000,
-                   kChildSetTid = 0x1000000, kIntoCgroup = 0x200000000, kClearSighand = 0x100000000;
+                   kChildSetTid = 0x1000000, kIntoCgroup = 0x200000000, kClearSighand = 0x100000000,
+                   kDetached = 0x400000, kNewTime = 0x80;
 constexpr int kSigChld = 17, kSigKill = 9;
-constexpr uint64_t kSignalMask = 0xff;
+constexpr uint64_t kSignalMask = 0xff, kMostSignal = 64, kMostLevels = 32, kLeastWanted = 64;
 constexpr long kFutexWait = 0;
 
 struct Wanted {
   uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size,
       cgroup;
 };
+
+// A structure of a later Linux's is understood if what we do not know of it is zero.
+long read_wanted(uint64_t from, uint64_t size, Wanted& wanted) {
+  if (size < kLeastWanted) return -kEinval;
+  if (size > kPage) return -kE2big;
+  if (!guarded_copy(&wanted, pointer(from), size < sizeof wanted ? size : sizeof wanted)) return -kEfault;
+  for (uint64_t at = sizeof wanted; at < size; ++at) {
+    uint8_t byte = 0;
+    if (!guarded_copy(&byte, pointer(from + at), 1)) return -kEfault;
+    if (byte != 0) return -kE2big;
+  }
+  return 0;
+}
+
+long wanted_of_clone3(uint64_t from, uint64_t size, Wanted& wanted) {
+  if (const long error = read_wanted(from, size, wanted); error < 0) return error;
+  if ((wanted.flags & ~(uint64_t{0xffffffff} | kClearSighand | kIntoCgroup)) != 0 ||
+      (wanted.flags & (kDetached | (kSignalMask & ~kNewTime))) != 0 || wanted.exit_signal > kMostSignal ||
+      (wanted.flags & (kSighand | kClearSighand)) == (kSighand | kClearSighand) ||
+      ((wanted.flags & (kThread | kParent)) != 0 && wanted.exit_signal != 0) ||
+      wanted.set_tid_size > kMostLevels || (wanted.set_tid == 0) != (wanted.set_tid_size == 0) ||
+      (wanted.stack == 0) != (wanted.stack_size == 0))
+    return -kEinval;
+  // A time namespace's bit is the signal's in what the library kernel is asked.
+  if ((wanted.flags & (kIntoCgroup | kNewTime)) != 0 || wanted.set_tid_size > 1) return -kEnosys;
+  if (wanted.set_tid_size == 1) {
+    int32_t pid = 0;
+    if (!guarded_copy(&pid, pointer(wanted.set_tid), sizeof pid)) return -kEfault;
+    if (pid < 1) return -kEinval;
+    wanted.set_tid = static_cast<uint64_t>(pid);
+  }
+  wanted.stack += wanted.stack_size;
+  return 0;
+}
 
 long wanted_of(const Context& context, uint64_t number, Wanted& wanted) {
   const uint64_t* r = context.r;
@@ -47,16 +82,8 @@ long wanted_of(const Context& context, uint64_t number, Wanted& wanted) {
       wanted.child_tid = r[R10];
       wanted.tls = r[R8];
       return 0;
-    default: {
-      const uint64_t size = r[RSI];
-      if (size < 64) return -kEinval;
-      if (size > sizeof wanted) return -7;  // E2BIG
-      if (!guarded_copy(&wanted, pointer(r[RDI]), size)) return -kEfault;
-      if ((wanted.flags & (kClearSighand | kIntoCgroup)) != 0 || wanted.set_tid_size != 0) return -kEnosys;
-      if ((wanted.stack == 0) != (wanted.stack_size == 0)) return -kEinval;
-      wanted.stack += wanted.stack_size;
-      return 0;
-    }
+    default:
+      return wanted_of_clone3(r[RDI], r[RSI], wanted);
   }
 }
 
@@ -164,7 +191,7 @@ long clone(Thread* thread, Context& context, uint64_t number) {
   const uint64_t flags = wanted.flags & ~kOurs;
   memory_lock.lock();
   thread->carrier->hold = 0;
-  const long pid = library_as_guest(thread, LIB_CALL_CLONE, flags | wanted.exit_signal, 0,
+  const long pid = library_as_guest(thread, LIB_CALL_CLONE, flags | wanted.exit_signal, wanted.set_tid,
                                     (wanted.flags & kPidfd) != 0 ? wanted.pidfd : 0);
   if (pid < 0) {
     memory_lock.unlock();
@@ -181,6 +208,7 @@ long clone(Thread* thread, Context& context, uint64_t number) {
   if (!is_thread) {
     child->alternate = thread->alternate;
     child->alternate_size = thread->alternate_size;
+    child->alternate_disarms = thread->alternate_disarms;
   }
   child->tid = static_cast<uint32_t>(pid);
   child->process = is_thread ? thread->process : child->tid;

@@ -59,6 +59,8 @@ struct Thread {
   uint32_t process;    // its process, as the guest knows it
   bool shares_memory;  // with another process: vfork(2), or clone(2) with CLONE_VM alone
   bool copies_memory;  // at its start: a process like fork(2)'s
+  bool alternate_disarms;  // SS_AUTODISARM: a handler that runs there finds none
+  bool stepping;  // the guest steps through its text, and what serves a call does not
 };
 
 inline constexpr uint64_t kHostStackAt =

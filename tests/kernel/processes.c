@@ -1,5 +1,6 @@
 // Processes and threads: what fork, exec, vfork, clone, wait and exit promise.
 #include <fcntl.h>
+#include <linux/sched.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -435,6 +436,62 @@ static void alignment_check(void) {
   CHECK((flags & 0x40000) != 0);
 }
 
+static pid_t clone_of(struct clone_args args, size_t size) {
+  const struct {
+    struct clone_args known;
+    long later;
+  } wanted = {args, size > sizeof wanted};  // with something that is not known in front
+  return (pid_t)syscall(SYS_clone3, &wanted, size);
+}
+
+static void clone3_wants(void) {
+  struct sigaction action;
+  const size_t size = sizeof(struct clone_args);
+  signal(SIGUSR1, exit_seven);
+  pid_t child = clone_of((struct clone_args){.flags = CLONE_CLEAR_SIGHAND, .exit_signal = SIGCHLD}, size);
+  if (child == 0) _exit(sigaction(SIGUSR1, NULL, &action) == 0 && action.sa_handler == SIG_DFL ? 7 : 1);
+  CHECK(status_of(child) == 7);
+  child = clone_of((struct clone_args){.exit_signal = SIGCHLD}, size + sizeof(long));
+  if (child == 0) _exit(sigaction(SIGUSR1, NULL, &action) == 0 && action.sa_handler == exit_seven ? 7 : 1);
+  CHECK(status_of(child) == 7);
+
+  pid_t tid = 4711;
+  child = clone_of((struct clone_args){.exit_signal = SIGCHLD, .set_tid = (uintptr_t)&tid, .set_tid_size = 1}, size);
+  if (child == 0) _exit(getpid() == 4711 && gettid() == 4711 ? 7 : 1);
+  CHECK(child == 4711 && status_of(child) == 7);
+  tid = getpid();
+  CHECK(clone_of((struct clone_args){.exit_signal = SIGCHLD, .set_tid = (uintptr_t)&tid, .set_tid_size = 1}, size) == -1 &&
+        errno == EEXIST);
+
+  CHECK(clone_of((struct clone_args){.exit_signal = SIGCHLD}, size + 2 * sizeof(long)) == -1 && errno == E2BIG);
+  CHECK(clone_of((struct clone_args){.exit_signal = SIGCHLD}, 63) == -1 && errno == EINVAL);
+  CHECK(clone_of((struct clone_args){.exit_signal = 0x100}, size) == -1 && errno == EINVAL);
+  CHECK(clone_of((struct clone_args){.exit_signal = 65}, size) == -1 && errno == EINVAL);
+  CHECK(clone_of((struct clone_args){.set_tid_size = 1, .exit_signal = SIGCHLD}, size) == -1 && errno == EINVAL);
+}
+
+static volatile int steps;
+static void count_step(int number) {
+  (void)number;
+  ++steps;
+}
+
+// A program that steps through itself (EFLAGS.TF), over calls too.
+static void single_steps(void) {
+  signal(SIGTRAP, count_step);
+  long pid = 0, parent = 0;
+  __asm__ volatile(
+      "pushfq; orq $0x100, (%%rsp); popfq\n\t"
+      "movl %[getpid], %%eax; syscall; movq %%rax, %[pid]\n\t"
+      "movl %[getppid], %%eax; syscall; movq %%rax, %[parent]\n\t"
+      "pushfq; andq $~0x100, (%%rsp); popfq"
+      : [pid] "+r"(pid), [parent] "+r"(parent)
+      : [getpid] "i"(SYS_getpid), [getppid] "i"(SYS_getppid)
+      : "rax", "rcx", "r11", "memory", "cc");
+  CHECK(pid == getpid() && parent == getppid());
+  CHECK(steps >= 4);
+}
+
 // What a program puts there is lost at its next call, and does no harm.
 static void gs_is_not_the_programs(void) {
   if ((getauxval(AT_HWCAP2) & 2) == 0) return;
@@ -487,7 +544,9 @@ static void affinity(void) {
 
 static const struct test_case cases[] = {
     {"affinity", affinity},
+    {"clone3_wants", clone3_wants},
     {"gs_is_not_the_programs", gs_is_not_the_programs},
+    {"single_steps", single_steps},
     {"alignment_check", alignment_check},
     {"robust_list_is_told", robust_list_is_told},
     {"signal_at_birth", signal_at_birth},
