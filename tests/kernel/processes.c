@@ -1,12 +1,10 @@
 // Processes and threads: what fork, exec, vfork, clone, wait and exit promise.
 #include <fcntl.h>
-#include <linux/sched.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdatomic.h>
-#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -383,173 +381,7 @@ static void clocks_agree(void) {
   CHECK(pthread_cond_timedwait(&condition, &mutex, &until) == ETIMEDOUT);
 }
 
-static void* tid_of_thread(void* to) {
-  *(pid_t*)to = gettid();
-  pause();
-  return NULL;
-}
-
-static void exit_seven(int number) {
-  (void)number;
-  _exit(7);
-}
-
-// Before its first instruction.
-static void signal_at_birth(void) {
-  signal(SIGUSR1, exit_seven);
-  for (int round = 0; round < 1000; ++round) {
-    const pid_t child = round % 2 ? fork() : (pid_t)syscall(SYS_fork);
-    if (child == 0)
-      for (;;) pause();
-    CHECK(kill(child, SIGUSR1) == 0);
-    CHECK(status_of(child) == 7);
-  }
-}
-
-static void robust_list_is_told(void) {
-  void *own, *by_tid;
-  size_t size;
-  CHECK(syscall(SYS_get_robust_list, 0, &own, &size) == 0 && own != NULL && size == 24);
-  CHECK(syscall(SYS_get_robust_list, gettid(), &by_tid, &size) == 0 && by_tid == own);
-  CHECK(syscall(SYS_get_robust_list, 99999, &by_tid, &size) == -1 && errno == ESRCH);
-  CHECK(syscall(SYS_get_robust_list, 0, NULL, &size) == -1 && errno == EFAULT);
-}
-
-static long raw(long number, long a, long b, long c) {
-  long result;
-  __asm__ volatile("syscall" : "=a"(result) : "a"(number), "D"(a), "S"(b), "d"(c) : "rcx", "r11", "memory");
-  return result;
-}
-
-// A program that has its own accesses checked (EFLAGS.AC) has not those of whoever serves its calls checked.
-static void alignment_check(void) {
-  static const char path[] = "x/proc/self/status";
-  char text[65];
-  unsigned long flags;
-  __asm__ volatile("pushfq; orq $0x40000, (%%rsp); popfq" ::: "memory", "cc");
-  const long fd = raw(SYS_open, (long)(path + 1), O_RDONLY, 0);
-  const long got = raw(SYS_read, fd, (long)(text + 1), 64);
-  const long pid = raw(SYS_getpid, 0, 0, 0);
-  raw(SYS_kill, pid, SIGURG, 0);
-  __asm__ volatile("pushfq; popq %0; pushfq; andq $~0x40000, (%%rsp); popfq" : "=r"(flags) : : "memory", "cc");
-  CHECK(fd >= 0 && got == 64 && memcmp(text + 1, "Name:", 5) == 0 && pid == getpid());
-  CHECK((flags & 0x40000) != 0);
-}
-
-static pid_t clone_of(struct clone_args args, size_t size) {
-  const struct {
-    struct clone_args known;
-    long later;
-  } wanted = {args, size > sizeof wanted};  // with something that is not known in front
-  return (pid_t)syscall(SYS_clone3, &wanted, size);
-}
-
-static void clone3_wants(void) {
-  struct sigaction action;
-  const size_t size = sizeof(struct clone_args);
-  signal(SIGUSR1, exit_seven);
-  pid_t child = clone_of((struct clone_args){.flags = CLONE_CLEAR_SIGHAND, .exit_signal = SIGCHLD}, size);
-  if (child == 0) _exit(sigaction(SIGUSR1, NULL, &action) == 0 && action.sa_handler == SIG_DFL ? 7 : 1);
-  CHECK(status_of(child) == 7);
-  child = clone_of((struct clone_args){.exit_signal = SIGCHLD}, size + sizeof(long));
-  if (child == 0) _exit(sigaction(SIGUSR1, NULL, &action) == 0 && action.sa_handler == exit_seven ? 7 : 1);
-  CHECK(status_of(child) == 7);
-
-  pid_t tid = 4711;
-  child = clone_of((struct clone_args){.exit_signal = SIGCHLD, .set_tid = (uintptr_t)&tid, .set_tid_size = 1}, size);
-  if (child == 0) _exit(getpid() == 4711 && gettid() == 4711 ? 7 : 1);
-  CHECK(child == 4711 && status_of(child) == 7);
-  tid = getpid();
-  CHECK(clone_of((struct clone_args){.exit_signal = SIGCHLD, .set_tid = (uintptr_t)&tid, .set_tid_size = 1}, size) == -1 &&
-        errno == EEXIST);
-
-  CHECK(clone_of((struct clone_args){.exit_signal = SIGCHLD}, size + 2 * sizeof(long)) == -1 && errno == E2BIG);
-  CHECK(clone_of((struct clone_args){.exit_signal = SIGCHLD}, 63) == -1 && errno == EINVAL);
-  CHECK(clone_of((struct clone_args){.exit_signal = 0x100}, size) == -1 && errno == EINVAL);
-  CHECK(clone_of((struct clone_args){.exit_signal = 65}, size) == -1 && errno == EINVAL);
-  CHECK(clone_of((struct clone_args){.set_tid_size = 1, .exit_signal = SIGCHLD}, size) == -1 && errno == EINVAL);
-}
-
-static volatile int steps;
-static void count_step(int number) {
-  (void)number;
-  ++steps;
-}
-
-// A program that steps through itself (EFLAGS.TF), over calls too.
-static void single_steps(void) {
-  signal(SIGTRAP, count_step);
-  long pid = 0, parent = 0;
-  __asm__ volatile(
-      "pushfq; orq $0x100, (%%rsp); popfq\n\t"
-      "movl %[getpid], %%eax; syscall; movq %%rax, %[pid]\n\t"
-      "movl %[getppid], %%eax; syscall; movq %%rax, %[parent]\n\t"
-      "pushfq; andq $~0x100, (%%rsp); popfq"
-      : [pid] "+r"(pid), [parent] "+r"(parent)
-      : [getpid] "i"(SYS_getpid), [getppid] "i"(SYS_getppid)
-      : "rax", "rcx", "r11", "memory", "cc");
-  CHECK(pid == getpid() && parent == getppid());
-  CHECK(steps >= 4);
-}
-
-// What a program puts there is lost at its next call, and does no harm.
-static void gs_is_not_the_programs(void) {
-  if ((getauxval(AT_HWCAP2) & 2) == 0) return;
-  signal(SIGUSR1, exit_seven);
-  const pid_t child = fork();
-  if (child == 0) {
-    for (int i = 0; i < 100; ++i) {
-      __asm__ volatile("wrgsbase %0" : : "r"(0L));
-      raw(SYS_getpid, 0, 0, 0);
-      __asm__ volatile("wrgsbase %0" : : "r"(1L << 46));
-      if (syscall(SYS_getppid) < 0) _exit(1);
-    }
-    __asm__ volatile("wrgsbase %0" : : "r"(8L));
-    raw(SYS_kill, raw(SYS_getpid, 0, 0, 0), SIGUSR1, 0);
-  }
-  CHECK(status_of(child) == 7);
-  const pid_t faulty = fork();
-  if (faulty == 0) {
-    __asm__ volatile("wrgsbase %0" : : "r"(0L));
-    *(volatile int*)8 = 1;
-  }
-  CHECK(status_of(faulty) == 128 + SIGSEGV);
-}
-
-// A thread's own CPUs are the host's; a child has its parent's.
-static void affinity(void) {
-  cpu_set_t all, one, seen;
-  CHECK(sched_getaffinity(0, sizeof all, &all) == 0);
-  int last = CPU_SETSIZE - 1;
-  while (!CPU_ISSET(last, &all)) --last;
-  CPU_ZERO(&one);
-  CHECK(sched_setaffinity(0, sizeof one, &one) == -1 && errno == EINVAL);
-  CPU_SET(last, &one);
-  CHECK(sched_setaffinity(gettid(), sizeof one, &one) == 0);
-  CHECK(sched_getaffinity(0, sizeof seen, &seen) == 0 && CPU_EQUAL(&one, &seen) && sched_getcpu() == last);
-  const pid_t child = fork();
-  if (child == 0) _exit(sched_getaffinity(0, sizeof seen, &seen) == 0 && CPU_EQUAL(&one, &seen) ? 7 : 1);
-  CHECK(status_of(child) == 7);
-  CHECK(sched_setaffinity(0, sizeof all, &all) == 0);
-
-  CHECK(sched_getaffinity(-1, sizeof seen, &seen) == -1 && errno == ESRCH);
-  CHECK(sched_getaffinity(99999, sizeof seen, &seen) == -1 && errno == ESRCH);
-  CHECK(sched_setaffinity(99999, sizeof all, &all) == -1 && errno == ESRCH);
-  pthread_t thread;
-  volatile pid_t tid = 0;
-  CHECK(pthread_create(&thread, NULL, tid_of_thread, (void*)&tid) == 0);
-  while (tid == 0) sched_yield();
-  CHECK(sched_setaffinity(tid, sizeof one, &one) == 0);  // has no effect here
-}
-
 static const struct test_case cases[] = {
-    {"affinity", affinity},
-    {"clone3_wants", clone3_wants},
-    {"gs_is_not_the_programs", gs_is_not_the_programs},
-    {"single_steps", single_steps},
-    {"alignment_check", alignment_check},
-    {"robust_list_is_told", robust_list_is_told},
-    {"signal_at_birth", signal_at_birth},
     {"clocks_agree", clocks_agree},
     {"fork_storm", fork_storm},
     {"many_at_once", many_at_once},
