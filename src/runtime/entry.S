@@ -10,6 +10,7 @@
 #define R_RSP (15*8)
 #define R_FLAGS (17*8)
 #define ALIGNMENT_CHECK 0x40000
+#define DIRECTION 0x400
 
 /* A guest may have its own accesses checked; neither we nor the library kernel are written for that. */
 .macro clear_alignment_check
@@ -69,8 +70,8 @@ rt_leave:
 	movq 88(%rsp), %rbx
 	movq 96(%rsp), %rdx
 	movq 104(%rsp), %rax
-	testl $ALIGNMENT_CHECK, R_FLAGS(%rsp)
-	jnz rt_leave_checked
+	testl $(ALIGNMENT_CHECK | DIRECTION), R_FLAGS(%rsp)
+	jnz rt_leave_with_flags
 /* A kick within this window goes back to its start, on the same stack (signal.cc). */
 .globl rt_leave_window
 rt_leave_window:
@@ -83,6 +84,7 @@ rt_leave_window:
 rt_leave_window_end:
 rt_leave_kicked:
 	clear_alignment_check
+	cld
 	movq %rsp, %rdi
 	subq $8, %rsp
 	call rt_look
@@ -92,9 +94,11 @@ rt_leave_kicked:
 rt_entry_checked:
 	clear_alignment_check
 	jmp rt_entry_unchecked
-rt_leave_checked:
+rt_leave_with_flags:
+	movq R_FLAGS(%rsp), %rcx
+	andl $(ALIGNMENT_CHECK | DIRECTION), %ecx
 	pushfq
-	orq $ALIGNMENT_CHECK, (%rsp)
+	orq %rcx, (%rsp)
 	popfq
 	jmp rt_leave_window
 
