@@ -160,7 +160,8 @@ void leave_rseq() {
   header.start(&start);
 }
 
-// Whether a process that is no more has left a thread's slot as it was. Whoever comes to its end by itself gives it back.
+// Whether a process that is no more has left a thread's slot as it was. Whoever comes to its end by itself
+// gives it back.
 bool left_behind(const lib_header& header, uint32_t pid) {
   for (uint32_t i = 0; i < LIB_MAX_CARRIERS; ++i)
     if (shared_word(header.carriers[i].used) != 0 && shared_word(header.carriers[i].pid) == pid) return true;

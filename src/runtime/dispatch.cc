@@ -76,18 +76,22 @@ void by_library(Thread* thread, Context& context) {
          library_as_guest(thread, number, r[RDI], r[RSI], r[RDX], r[R10], r[R8], r[R9]));
 }
 
-// Of the machine's CPUs, not of the library kernel's one. The host knows other threads by other ids: of those we can
-// say only whether they are there and may be moved.
+// Whether a call about the thread with this id is about the caller.
+bool is_own(Thread* thread, uint64_t tid) {
+  const auto id = static_cast<int32_t>(tid);
+  return id == 0 || id == library(thread, SYS_gettid);
+}
+
+// Of the machine's CPUs, not of the library kernel's one. The host knows other threads by other ids: of those
+// we can say only whether they are there and may be moved.
 long affinity(Thread* thread, uint64_t* r, bool set) {
   const uint64_t whose = r[RDI];
   uint64_t one = 1;
-  if (const long known = library(thread, set ? SYS_sched_setaffinity : SYS_sched_getaffinity, whose, sizeof one,
-                                 reinterpret_cast<uint64_t>(&one));
+  if (const long known = library(thread, set ? SYS_sched_setaffinity : SYS_sched_getaffinity, whose,
+                                 sizeof one, reinterpret_cast<uint64_t>(&one));
       known < 0)
     return known;
-  const bool own = static_cast<uint32_t>(whose) == 0 ||
-                   static_cast<long>(whose) == library(thread, SYS_gettid);
-  if (set && !own) return 0;
+  if (set && !is_own(thread, whose)) return 0;
   r[RDI] = 0;
   const long result = by_host(r);
   r[RDI] = whose;
@@ -101,9 +105,9 @@ long robust_list(Thread* thread, const uint64_t* r) {
                                  reinterpret_cast<uint64_t>(&size));
       known < 0)
     return known;
-  if (static_cast<uint32_t>(r[RDI]) == 0 || static_cast<long>(r[RDI]) == library(thread, SYS_gettid))
-    head = thread->robust_list;
-  return guarded_copy(pointer(r[RDX]), &size, sizeof size) && guarded_copy(pointer(r[RSI]), &head, sizeof head)
+  if (is_own(thread, r[RDI])) head = thread->robust_list;
+  return guarded_copy(pointer(r[RDX]), &size, sizeof size) &&
+                 guarded_copy(pointer(r[RSI]), &head, sizeof head)
              ? 0
              : -kEfault;
 }

@@ -237,9 +237,10 @@ long clone(Thread* thread, Context& context, uint64_t number) {
                                   : kParent;
   host_flags |= wanted.flags & (kSetTls | kChildClearTid);
   if (is_thread || shares) __atomic_fetch_add(&threads_alive, 1, __ATOMIC_ACQ_REL);
-  // Never the host's alternate stack: the child may be kicked from its first call on, and a handler starts at the top
-  // of that one.
-  const uint64_t first_stack = context.frame != nullptr ? child->stack : reinterpret_cast<uint64_t>(r) & ~uint64_t{15};
+  // Never the host's alternate stack: the child may be kicked from its first call on, and a handler starts at
+  // the top of that one.
+  const uint64_t first_stack =
+      context.frame != nullptr ? child->stack : reinterpret_cast<uint64_t>(r) & ~uint64_t{15};
   const long made =
       clone_thread(static_cast<long>(host_flags), first_stack, wanted.child_tid, wanted.tls, child);
   memory_lock.unlock();

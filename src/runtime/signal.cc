@@ -24,6 +24,7 @@ namespace {
 constexpr int kSigIll = 4, kSigTrap = 5, kSigBus = 7, kSigFpe = 8, kSigKill = 9, kSigSegv = 11, kSigSys = 31;
 constexpr uint64_t kOnStack = 0x08000000, kRestart = 0x10000000, kNoDefer = 0x40000000, kSigInfo = 4,
                    kHasRestorer = 0x04000000;
+constexpr long kArchSetGs = 0x1001;
 constexpr int kSiKernel = 0x80, kTrapTrace = 2;
 constexpr uint64_t kLeastSignalStack = 2048;  // MINSIGSTKSZ, whatever the processor's vectors take
 constexpr uint32_t kDisable = 2, kOnAlternate = 1, kSsAutoDisarm = 1U << 31;
@@ -82,7 +83,8 @@ bool on_alternate(const Thread* thread, uint64_t sp) {
 
 Stack alternate_of(const Thread* thread, uint64_t sp) {
   const uint32_t state = thread->alternate_size == 0 ? kDisable : on_alternate(thread, sp) ? kOnAlternate : 0;
-  return {thread->alternate, state | (thread->alternate_disarms ? kSsAutoDisarm : 0), 0, thread->alternate_size};
+  return {thread->alternate, state | (thread->alternate_disarms ? kSsAutoDisarm : 0), 0,
+          thread->alternate_size};
 }
 
 struct Vector {
@@ -374,8 +376,8 @@ void reset_vector_state(Context& context) {
 
 namespace {
 
-// The first thing that a handler does. The host leaves the interrupted one's alignment check on, and its %gs, which a guest
-// may have written: but whoever comes from a guest stands on the stack in its own slot.
+// The first thing that a handler does. The host leaves the interrupted one's alignment check on, and its %gs,
+// which a guest may have written: but whoever comes from a guest stands on the stack in its own slot.
 Thread* enter_handler() {
   const uint64_t flags = __builtin_ia32_readeflags_u64();
   if ((flags & kAlignmentCheck) != 0) __builtin_ia32_writeeflags_u64(flags & ~kAlignmentCheck);
@@ -426,8 +428,12 @@ extern "C" void rt_on_fault(int number, void* info, void* frame) {
   auto* ucontext = static_cast<Ucontext*>(frame);
   const uint64_t ip = ucontext->r[RIP];
   if (in_kernel(ip)) return boot.kernel->on_fault(number, info, frame);
-  if (ip == reinterpret_cast<uint64_t>(rt_entry)) return;  // its %gs was the guest's, and is ours now
-  // A guest steps over a rewritten call. In the trampoline there is nothing to tell; the step ends with the call, in rt_look().
+  if (ip == reinterpret_cast<uint64_t>(rt_entry)) {  // its %gs was the guest's, and is ours now
+    if ((boot.hwcap2 & 2) == 0) host(SYS_arch_prctl, kArchSetGs, word(thread));
+    return;
+  }
+  // A guest steps over a rewritten call. In the trampoline there is nothing to tell; the step ends with the
+  // call, in rt_look().
   if (number == kSigTrap && (ucontext->r[FLAGS] & kTrapFlag) != 0 && original_address(ip) != ip) return;
   if (number == kSigTrap && (ucontext->r[FLAGS] & kTrapFlag) != 0 && in_runtime(ip)) {
     ucontext->r[FLAGS] &= ~kTrapFlag;

@@ -54,8 +54,8 @@ static long raw(long number, long a, long b, long c) {
   return result;
 }
 
-// A program that has its own accesses checked (EFLAGS.AC) has not those of whoever serves its calls checked; and it keeps
-// its direction flag.
+// A program that has its own accesses checked (EFLAGS.AC) has not those of whoever serves its calls checked;
+// and it keeps its direction flag.
 static void alignment_check(void) {
   static const char path[] = "x/proc/self/status";
   char text[65];
@@ -65,11 +65,17 @@ static void alignment_check(void) {
   const long got = raw(SYS_read, fd, (long)(text + 1), 64);
   const long pid = raw(SYS_getpid, 0, 0, 0);
   raw(SYS_kill, pid, SIGURG, 0);
-  __asm__ volatile("pushfq; popq %0; pushfq; andq $~0x40000, (%%rsp); popfq" : "=r"(flags) : : "memory", "cc");
+  __asm__ volatile("pushfq; popq %0; pushfq; andq $~0x40000, (%%rsp); popfq"
+                   : "=r"(flags)
+                   :
+                   : "memory", "cc");
   CHECK(fd >= 0 && got == 64 && memcmp(text + 1, "Name:", 5) == 0 && pid == getpid());
   CHECK((flags & 0x40000) != 0);
   long parent = SYS_getppid;
-  __asm__ volatile("std; syscall; pushfq; popq %1; cld" : "+a"(parent), "=&r"(flags) : : "rcx", "r11", "memory", "cc");
+  __asm__ volatile("std; syscall; pushfq; popq %1; cld"
+                   : "+a"(parent), "=&r"(flags)
+                   :
+                   : "rcx", "r11", "memory", "cc");
   CHECK(parent == getppid() && (flags & 0x400) != 0);
 }
 
@@ -93,18 +99,22 @@ static void clone3_wants(void) {
   CHECK(status_of(child) == 7);
 
   pid_t tid = 4711;
-  child = clone_of((struct clone_args){.exit_signal = SIGCHLD, .set_tid = (uintptr_t)&tid, .set_tid_size = 1}, size);
+  child = clone_of((struct clone_args){.exit_signal = SIGCHLD, .set_tid = (uintptr_t)&tid, .set_tid_size = 1},
+                   size);
   if (child == 0) _exit(getpid() == 4711 && gettid() == 4711 ? 7 : 1);
   CHECK(child == 4711 && status_of(child) == 7);
   tid = getpid();
-  CHECK(clone_of((struct clone_args){.exit_signal = SIGCHLD, .set_tid = (uintptr_t)&tid, .set_tid_size = 1}, size) == -1 &&
+  CHECK(clone_of((struct clone_args){.exit_signal = SIGCHLD, .set_tid = (uintptr_t)&tid, .set_tid_size = 1},
+                 size) == -1 &&
         errno == EEXIST);
 
-  CHECK(clone_of((struct clone_args){.exit_signal = SIGCHLD}, size + 2 * sizeof(long)) == -1 && errno == E2BIG);
+  CHECK(clone_of((struct clone_args){.exit_signal = SIGCHLD}, size + 2 * sizeof(long)) == -1 &&
+        errno == E2BIG);
   CHECK(clone_of((struct clone_args){.exit_signal = SIGCHLD}, 63) == -1 && errno == EINVAL);
   CHECK(clone_of((struct clone_args){.exit_signal = 0x100}, size) == -1 && errno == EINVAL);
   CHECK(clone_of((struct clone_args){.exit_signal = 65}, size) == -1 && errno == EINVAL);
-  CHECK(clone_of((struct clone_args){.set_tid_size = 1, .exit_signal = SIGCHLD}, size) == -1 && errno == EINVAL);
+  CHECK(clone_of((struct clone_args){.set_tid_size = 1, .exit_signal = SIGCHLD}, size) == -1 &&
+        errno == EINVAL);
 }
 
 static volatile int steps;
@@ -209,11 +219,12 @@ static void stack_that_disarms(void) {
   }
 }
 
-// MINSIGSTKSZ may be too little for what the processor saves: it can be set all the same, and a handler's frame that does
-// not fit is SIGSEGV, whose handler may have the other stack.
+// MINSIGSTKSZ may be too little for what the processor saves: it can be set all the same, and a handler's
+// frame that does not fit is SIGSEGV, whose handler may have the other stack.
 static void stack_that_is_too_small(void) {
   const stack_t stack = {.ss_sp = alternate, .ss_size = 2048};
-  const struct sigaction there = {.sa_handler = look_at_stack, .sa_flags = SA_ONSTACK}, here = {.sa_handler = exit_seven};
+  const struct sigaction there = {.sa_handler = look_at_stack, .sa_flags = SA_ONSTACK},
+                         here = {.sa_handler = exit_seven};
   CHECK(sigaltstack(&stack, NULL) == 0);
   if (getauxval(AT_MINSIGSTKSZ) <= 2048) return;
   const pid_t child = fork();

@@ -8,7 +8,8 @@ free() {
   awk '/^MemFree:/ { print int($2 / 1024) }' /proc/meminfo
 }
 processes() { # but for the kernel's own threads, children of 2
-  cat /proc/[0-9]*/stat 2>/dev/null | awk '{ sub(/.*\) /, "") } $2 != 2 { count++ } END { print count }'
+  cat /proc/[0-9]*/stat >/tmp/stat 2>/dev/null # not in a pipeline, whose other end may be there or not
+  awk '{ sub(/.*\) /, "") } $2 != 2 { count++ } END { print count }' /tmp/stat
 }
 mkdir -p /tmp/work && cd /tmp/work || exit 1
 before=$(free) tasks=$(processes)
