@@ -76,13 +76,14 @@ if ((EUID == 0)); then
   suite "programs as root" programs "$root"
   suite "programs as an ordinary user" programs_as_nobody
 else
-  say "dev: not root, so only the ordinary user's half runs, without the selftests' comparison"
+  say "dev: not root, so only the ordinary user's half runs, without the comparisons of the selftests and of other suites"
   suite "programs as an ordinary user" programs "$root"
 fi
 if [[ ! $quick ]]; then
   suite "units with sanitizers" build_and_test_debug
   suite "the library kernel with sanitizers" kernel_with_sanitizers
   ((EUID != 0)) || suite "the kernel's selftests" "$root/scripts/selftests.sh"
+  ((EUID != 0)) || suite "suites of others in the tier kernel" "$root/scripts/suites.sh"
   suite "the test machine, kernel 6.1" "$root/dev" machine --test attacks program
 fi
 # Last, as it builds a second kernel: a slow machine shall not take longer than 45 minutes for all of this.

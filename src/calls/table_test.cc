@@ -92,7 +92,7 @@ TEST(CallTable, KeepsWhatTheTwoKernelsNeedToAgreeOn) {
   for (long number :
        {SYS_read, SYS_openat, SYS_socket, SYS_kill, SYS_nanosleep, SYS_rt_sigaction, SYS_getpid})
     EXPECT_EQ(route(number), Route::library) << number;
-  for (long number : {SYS_futex, SYS_sched_yield, SYS_membarrier, SYS_mlock, SYS_sched_getaffinity})
+  for (long number : {SYS_futex, SYS_sched_yield, SYS_membarrier, SYS_mlock, SYS_mincore})
     EXPECT_EQ(route(number), Route::host) << number;
 }
 

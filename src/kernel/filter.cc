@@ -56,6 +56,7 @@ constexpr uint32_t kCalls[] = {
     SYS_membarrier,
     SYS_sched_yield,
     SYS_sched_getaffinity,
+    SYS_sched_setaffinity,
     SYS_getcpu,
     // signals
     SYS_rt_sigaction,
@@ -100,6 +101,7 @@ constexpr uint32_t kGuestsCalls[] = {
     SYS_membarrier,
     SYS_sched_yield,
     SYS_sched_getaffinity,
+    SYS_sched_setaffinity,
     SYS_getcpu,
     SYS_rt_sigaction,
     SYS_rt_sigprocmask,
@@ -171,6 +173,11 @@ Code allow_only(std::span<const uint32_t> calls, std::initializer_list<uint32_t>
       equals(SYS_clone, 0, 3),
       load(offsetof(seccomp_data, args)),
       has_any(kNewNamespaces, 0, 1),
+      result(SECCOMP_RET_ERRNO | EPERM),
+      load(offsetof(seccomp_data, nr)),
+      equals(SYS_sched_setaffinity, 0, 4),  // of oneself alone
+      load(offsetof(seccomp_data, args)),
+      equals(0, 1, 0),
       result(SECCOMP_RET_ERRNO | EPERM),
       load(offsetof(seccomp_data, nr)),
       equals(SYS_ioctl, 0, static_cast<uint8_t>(2 + ioctls.size())),

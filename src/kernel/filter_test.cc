@@ -120,6 +120,12 @@ TEST(DomainFilter, ProcessesComeWithoutNamespaces) {
   }
 }
 
+TEST(DomainFilter, ThreadsMoveThemselvesAlone) {
+  EXPECT_EQ(domain(SYS_sched_setaffinity), SECCOMP_RET_ALLOW);
+  for (const uint64_t pid : {uint64_t{1}, uint64_t{4711}, uint64_t{0xffffffff}})
+    EXPECT_EQ(domain(SYS_sched_setaffinity, pid), kEperm) << pid;
+}
+
 TEST(DomainFilter, TerminalsAreMeasuredAndNotDriven) {
   for (const uint64_t request : {TIOCSTI, TIOCLINUX, TIOCSETD, TIOCSCTTY, TIOCSWINSZ, TCSETS, FIONREAD})
     EXPECT_EQ(domain(SYS_ioctl, 0, request), kEperm) << std::hex << request;

@@ -160,8 +160,16 @@ void leave_rseq() {
   header.start(&start);
 }
 
+// Whether a process that is no more has left a thread's slot as it was. Whoever comes to its end by itself
+// gives it back.
+bool left_behind(const lib_header& header, uint32_t pid) {
+  for (uint32_t i = 0; i < LIB_MAX_CARRIERS; ++i)
+    if (shared_word(header.carriers[i].used) != 0 && shared_word(header.carriers[i].pid) == pid) return true;
+  return false;
+}
+
 // Reaps the host's processes of the guests. One that did not come to its end by itself (the host's OOM
-// killer, an operator) leaves tasks that nobody would end.
+// killer, an operator, a jump to the run-time's exit) leaves tasks that nobody would end.
 void bury(Task task, Shared& shared) {
   lib_header& header = task.header();
   for (;;) {
@@ -169,7 +177,7 @@ void bury(Task task, Shared& shared) {
     const long pid = sys::call(SYS_wait4, -1, sys::word(&status), __WALL, 0);
     if (pid == -EINTR) continue;
     if (pid < 0) return;  // nobody is left, who could have children
-    if (status == 0) continue;
+    if (status == 0 && !left_behind(header, static_cast<uint32_t>(pid))) continue;
     const uint32_t owner = shared_word(header.shared->owner);
     if (owner != 0 && owner <= LIB_MAX_CARRIERS &&
         header.carriers[owner - 1].pid == static_cast<uint32_t>(pid))

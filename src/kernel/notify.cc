@@ -48,6 +48,8 @@ bool is_runtimes(uint64_t number) {
     case SYS_msync:
     case SYS_prctl:
     case SYS_get_robust_list:
+    case SYS_sched_getaffinity:
+    case SYS_sched_setaffinity:
     case SYS_clock_gettime:
     case SYS_getrusage:
     case LIB_CALL_EXEC:
@@ -283,7 +285,7 @@ int64_t Answerer::clone(const Owned& guest, const uint64_t (&words)[6]) {
   lib_carrier* carrier = take_carrier(*header_);
   if (carrier == nullptr) return -EAGAIN;
   carrier->kick = runtime::kKick;
-  const int64_t pid = make_traced(guest, LIB_CALL_CLONE, {words[0], 0, words[2]}, false);
+  const int64_t pid = make_traced(guest, LIB_CALL_CLONE, {words[0], words[1], words[2]}, false);
   if (pid < 0) {
     carrier->used = 0;
     return pid;

@@ -78,8 +78,10 @@ Result<void> mount_layer(Task& init) {
     init.call(SYS_mkdir, own, 0755);
     init.call(SYS_setxattr, own, "trusted.overlay.opaque", "y", 1, 0);
   }
+  // xino: one st_dev for all that is there, else `du -x` and `find -xdev` leave out every file. The numbers
+  // of both layers leave the high bits free that it takes.
   return mount_at(init, "root", "/root", "overlay", 0,
-                  "lowerdir=/lower,upperdir=/upper/changed,workdir=/upper/work");
+                  "lowerdir=/lower,upperdir=/upper/changed,workdir=/upper/work,xino=on");
 }
 
 // The layer over a disk that cannot be written to is for what is mounted on it, and then read-only too.

@@ -76,15 +76,47 @@ void by_library(Thread* thread, Context& context) {
          library_as_guest(thread, number, r[RDI], r[RSI], r[RDX], r[R10], r[R8], r[R9]));
 }
 
+// Whether a call about the thread with this id is about the caller.
+bool is_own(Thread* thread, uint64_t tid) {
+  const auto id = static_cast<int32_t>(tid);
+  return id == 0 || id == library(thread, SYS_gettid);
+}
+
+// Of the machine's CPUs, not of the library kernel's one. The host knows other threads by other ids: of those
+// we can say only whether they are there and may be moved.
+long affinity(Thread* thread, uint64_t* r, bool set) {
+  const uint64_t whose = r[RDI];
+  uint64_t one = 1;
+  if (const long known = library(thread, set ? SYS_sched_setaffinity : SYS_sched_getaffinity, whose,
+                                 sizeof one, reinterpret_cast<uint64_t>(&one));
+      known < 0)
+    return known;
+  if (set && !is_own(thread, whose)) return 0;
+  r[RDI] = 0;
+  const long result = by_host(r);
+  r[RDI] = whose;
+  return result;
+}
+
+// The library kernel knows of nobody's list.
+long robust_list(Thread* thread, const uint64_t* r) {
+  uint64_t head = 0, size = 0;
+  if (const long known = library(thread, SYS_get_robust_list, r[RDI], reinterpret_cast<uint64_t>(&head),
+                                 reinterpret_cast<uint64_t>(&size));
+      known < 0)
+    return known;
+  if (is_own(thread, r[RDI])) head = thread->robust_list;
+  return guarded_copy(pointer(r[RDX]), &size, sizeof size) &&
+                 guarded_copy(pointer(r[RSI]), &head, sizeof head)
+             ? 0
+             : -kEfault;
+}
+
 void on_host(Thread* thread, Context& context) {
   uint64_t* r = context.r;
   switch (r[RAX]) {
     case SYS_futex:
       return futex(thread, context);
-    case SYS_sched_getaffinity:  // of the machine's CPUs, not of the library kernel's one
-      r[RAX] = static_cast<uint64_t>(
-          host(SYS_sched_getaffinity, 0, static_cast<long>(r[RSI]), static_cast<long>(r[RDX])));
-      return;
     case SYS_futex_waitv:
     case 454:
     case 455:
@@ -122,6 +154,10 @@ void on_both(Thread* thread, Context& context) {
     case SYS_brk:
       result = set_break(thread, r[RDI]);
       break;
+    case SYS_sched_setaffinity:
+    case SYS_sched_getaffinity:
+      result = affinity(thread, r, number == SYS_sched_setaffinity);
+      break;
     case SYS_clone:
     case SYS_fork:
     case SYS_vfork:
@@ -151,6 +187,9 @@ void on_both(Thread* thread, Context& context) {
       thread->tid = static_cast<uint32_t>(library(thread, SYS_gettid));
       result = 0;
       break;
+    case SYS_get_robust_list:
+      result = robust_list(thread, r);
+      break;
     case SYS_clock_gettime:  // a program's time on the CPU is the host's
       if (r[RDI] != kProcessClock && r[RDI] != kThreadClock) return by_library(thread, context);
       result = by_host(r);
@@ -166,7 +205,6 @@ void on_both(Thread* thread, Context& context) {
     case SYS_exit:
     case SYS_exit_group:
     case SYS_prctl:
-    case SYS_get_robust_list:
     default:
       return by_library(thread, context);
   }

@@ -8,6 +8,16 @@
 #define R_R10 (2*8)
 #define R_RIP (16*8)
 #define R_RSP (15*8)
+#define R_FLAGS (17*8)
+#define ALIGNMENT_CHECK 0x40000
+#define DIRECTION 0x400
+
+/* A guest may have its own accesses checked; neither we nor the library kernel are written for that. */
+.macro clear_alignment_check
+	pushfq
+	andq $~ALIGNMENT_CHECK, (%rsp)
+	popfq
+.endm
 
 .section .text, "ax"
 
@@ -36,6 +46,9 @@ rt_entry:
 	pushq %r9
 	pushq %r8
 	cld
+	testl $ALIGNMENT_CHECK, R_FLAGS(%rsp)
+	jnz rt_entry_checked
+rt_entry_unchecked:
 	movq %rsp, %rdi
 	subq $8, %rsp
 	call rt_call
@@ -57,6 +70,8 @@ rt_leave:
 	movq 88(%rsp), %rbx
 	movq 96(%rsp), %rdx
 	movq 104(%rsp), %rax
+	testl $(ALIGNMENT_CHECK | DIRECTION), R_FLAGS(%rsp)
+	jnz rt_leave_with_flags
 /* A kick within this window goes back to its start, on the same stack (signal.cc). */
 .globl rt_leave_window
 rt_leave_window:
@@ -68,11 +83,24 @@ rt_leave_window:
 .globl rt_leave_window_end
 rt_leave_window_end:
 rt_leave_kicked:
+	clear_alignment_check
+	cld
 	movq %rsp, %rdi
 	subq $8, %rsp
 	call rt_look
 	addq $8, %rsp
 	jmp rt_leave
+
+rt_entry_checked:
+	clear_alignment_check
+	jmp rt_entry_unchecked
+rt_leave_with_flags:
+	movq R_FLAGS(%rsp), %rcx
+	andl $(ALIGNMENT_CHECK | DIRECTION), %ecx
+	pushfq
+	orq %rcx, (%rsp)
+	popfq
+	jmp rt_leave_window
 
 /* The end of a signal handler of ours: rsp is at the host's ucontext. */
 .globl rt_restorer

@@ -207,7 +207,9 @@ bool start_program(Thread* thread, Context& context) {
     __atomic_store_n(&parent->vfork_done, 1, __ATOMIC_RELEASE);
     host(SYS_futex, word(&parent->vfork_done), 1 /* FUTEX_WAKE */, 1);
   }
-  thread->alternate = thread->alternate_size = thread->robust_list = 0;
+  forget_alternate_stack(thread);
+  thread->robust_list = 0;
+  thread->stepping = false;
   host(SYS_set_tid_address, 0);
 
   Program program;

@@ -24,6 +24,7 @@ enum : long {
   kEperm = 1,
   kEsrch = 3,
   kEintr = 4,
+  kE2big = 7,
   kEagain = 11,
   kEnomem = 12,
   kEacces = 13,

@@ -18,15 +18,50 @@ namespace {
 constexpr uint64_t kVm = 0x100, kFs = 0x200, kFiles = 0x400, kSighand = 0x800, kPidfd = 0x1000,
                    kVfork = 0x4000, kParent = 0x8000, kThread = 0x10000, kSysvsem = 0x40000,
                    kSetTls = 0x80000, kParentSetTid = 0x100000, kChildClearTid = 0x200000,
-                   kChildSetTid = 0x1000000, kIntoCgroup = 0x200000000, kClearSighand = 0x100000000;
+                   kChildSetTid = 0x1000000, kIntoCgroup = 0x200000000, kClearSighand = 0x100000000,
+                   kDetached = 0x400000, kNewTime = 0x80;
 constexpr int kSigChld = 17, kSigKill = 9;
-constexpr uint64_t kSignalMask = 0xff;
+constexpr uint64_t kSignalMask = 0xff, kMostSignal = 64, kMostLevels = 32, kLeastWanted = 64;
 constexpr long kFutexWait = 0;
 
 struct Wanted {
   uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size,
       cgroup;
 };
+
+// A structure of a later Linux's is understood if what we do not know of it is zero.
+long read_wanted(uint64_t from, uint64_t size, Wanted& wanted) {
+  if (size < kLeastWanted) return -kEinval;
+  if (size > kPage) return -kE2big;
+  if (!guarded_copy(&wanted, pointer(from), size < sizeof wanted ? size : sizeof wanted)) return -kEfault;
+  for (uint64_t at = sizeof wanted; at < size; ++at) {
+    uint8_t byte = 0;
+    if (!guarded_copy(&byte, pointer(from + at), 1)) return -kEfault;
+    if (byte != 0) return -kE2big;
+  }
+  return 0;
+}
+
+long wanted_of_clone3(uint64_t from, uint64_t size, Wanted& wanted) {
+  if (const long error = read_wanted(from, size, wanted); error < 0) return error;
+  if ((wanted.flags & ~(uint64_t{0xffffffff} | kClearSighand | kIntoCgroup)) != 0 ||
+      (wanted.flags & (kDetached | (kSignalMask & ~kNewTime))) != 0 || wanted.exit_signal > kMostSignal ||
+      (wanted.flags & (kSighand | kClearSighand)) == (kSighand | kClearSighand) ||
+      ((wanted.flags & (kThread | kParent)) != 0 && wanted.exit_signal != 0) ||
+      wanted.set_tid_size > kMostLevels || (wanted.set_tid == 0) != (wanted.set_tid_size == 0) ||
+      (wanted.stack == 0) != (wanted.stack_size == 0))
+    return -kEinval;
+  // A time namespace's bit is the signal's in what the library kernel is asked.
+  if ((wanted.flags & (kIntoCgroup | kNewTime)) != 0 || wanted.set_tid_size > 1) return -kEnosys;
+  if (wanted.set_tid_size == 1) {
+    int32_t pid = 0;
+    if (!guarded_copy(&pid, pointer(wanted.set_tid), sizeof pid)) return -kEfault;
+    if (pid < 1) return -kEinval;
+    wanted.set_tid = static_cast<uint64_t>(pid);
+  }
+  wanted.stack += wanted.stack_size;
+  return 0;
+}
 
 long wanted_of(const Context& context, uint64_t number, Wanted& wanted) {
   const uint64_t* r = context.r;
@@ -47,16 +82,8 @@ long wanted_of(const Context& context, uint64_t number, Wanted& wanted) {
       wanted.child_tid = r[R10];
       wanted.tls = r[R8];
       return 0;
-    default: {
-      const uint64_t size = r[RSI];
-      if (size < 64) return -kEinval;
-      if (size > sizeof wanted) return -7;  // E2BIG
-      if (!guarded_copy(&wanted, pointer(r[RDI]), size)) return -kEfault;
-      if ((wanted.flags & (kClearSighand | kIntoCgroup)) != 0 || wanted.set_tid_size != 0) return -kEnosys;
-      if ((wanted.stack == 0) != (wanted.stack_size == 0)) return -kEinval;
-      wanted.stack += wanted.stack_size;
-      return 0;
-    }
+    default:
+      return wanted_of_clone3(r[RDI], r[RSI], wanted);
   }
 }
 
@@ -113,7 +140,7 @@ extern "C" void rt_child(Thread* child) {
     threads_alive = 1;
     memory_shared = false;
   }
-  become(child);
+  become(child, child->guest_sp != 0);
   begin(child, child->task);
   const uint64_t tid_at = child->child_tid;
   if (tid_at != 0) put_word(tid_at, static_cast<uint32_t>(library(child, SYS_gettid)));
@@ -128,6 +155,9 @@ bool move_out(Thread* thread) {
   // The one that is left behind must not run a handler: its stack is in use.
   host(SYS_rt_sigprocmask, 2 /* SIG_SETMASK */, word(&all), 0, 8);
   const long task = by_notification() ? library(thread, kCallMove) : 0;
+  // Until the new process says who it is: the end of this one is none of its slot's.
+  const uint32_t pid = thread->carrier->pid;
+  thread->carrier->pid = 0;
   // At the limit on processes there is room for one at a time that moves.
   const struct {
     int64_t seconds, nanoseconds;
@@ -139,6 +169,7 @@ bool move_out(Thread* thread) {
     moved = fork_over(static_cast<long>(kParent), &threads_alive);
   }
   if (moved < 0) {
+    thread->carrier->pid = pid;
     begin(thread, static_cast<uint64_t>(task));
     host(SYS_rt_sigprocmask, 2, word(&none), 0, 8);
     return false;
@@ -170,7 +201,7 @@ long clone(Thread* thread, Context& context, uint64_t number) {
   const uint64_t flags = wanted.flags & ~kOurs;
   memory_lock.lock();
   thread->carrier->hold = 0;
-  const long pid = library_as_guest(thread, LIB_CALL_CLONE, flags | wanted.exit_signal, 0,
+  const long pid = library_as_guest(thread, LIB_CALL_CLONE, flags | wanted.exit_signal, wanted.set_tid,
                                     (wanted.flags & kPidfd) != 0 ? wanted.pidfd : 0);
   if (pid < 0) {
     memory_lock.unlock();
@@ -187,6 +218,7 @@ long clone(Thread* thread, Context& context, uint64_t number) {
   if (!is_thread) {
     child->alternate = thread->alternate;
     child->alternate_size = thread->alternate_size;
+    child->alternate_disarms = thread->alternate_disarms;
   }
   child->tid = static_cast<uint32_t>(pid);
   child->process = is_thread ? thread->process : child->tid;
@@ -215,10 +247,10 @@ long clone(Thread* thread, Context& context, uint64_t number) {
                                   : kParent;
   host_flags |= wanted.flags & (kSetTls | kChildClearTid);
   if (is_thread || shares) __atomic_fetch_add(&threads_alive, 1, __ATOMIC_ACQ_REL);
-  // The child's first stack is the one that it does not go on from.
-  const uint64_t first_stack = context.frame != nullptr
-                                   ? child->stack
-                                   : reinterpret_cast<uint64_t>(child) + kHostStackAt + kHostStackSize;
+  // Never the host's alternate stack: the child may be kicked from its first call on, and a handler starts at
+  // the top of that one.
+  const uint64_t first_stack =
+      context.frame != nullptr ? child->stack : reinterpret_cast<uint64_t>(r) & ~uint64_t{15};
   const long made =
       clone_thread(static_cast<long>(host_flags), first_stack, wanted.child_tid, wanted.tls, child);
   memory_lock.unlock();

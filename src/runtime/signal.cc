@@ -13,6 +13,7 @@ namespace sandstone::runtime {
 
 extern "C" {
 void rt_restorer();
+void rt_entry();
 extern const char rt_leave_window[], rt_leave_window_end[], rt_restorer_last[], host_blocking_window[],
     host_blocking_last[], host_blocking_kicked[], guarded_copy_at[], guarded_copy_bad[], guarded_count_at[],
     guarded_count_bad[], rt_text_start[], rt_text_end[];
@@ -23,9 +24,12 @@ namespace {
 constexpr int kSigIll = 4, kSigTrap = 5, kSigBus = 7, kSigFpe = 8, kSigKill = 9, kSigSegv = 11, kSigSys = 31;
 constexpr uint64_t kOnStack = 0x08000000, kRestart = 0x10000000, kNoDefer = 0x40000000, kSigInfo = 4,
                    kHasRestorer = 0x04000000;
+constexpr long kArchSetGs = 0x1001;
+constexpr int kSiKernel = 0x80, kTrapTrace = 2;
+constexpr uint64_t kLeastSignalStack = 2048;  // MINSIGSTKSZ, whatever the processor's vectors take
 constexpr uint32_t kDisable = 2, kOnAlternate = 1, kSsAutoDisarm = 1U << 31;
 constexpr uint64_t kRedZone = 128;
-constexpr uint64_t kDirection = 0x400, kTrapFlag = 0x100;
+constexpr uint64_t kDirection = 0x400, kTrapFlag = 0x100, kAlignmentCheck = 0x40000;
 // What a guest may set of the flags by rt_sigreturn.
 constexpr uint64_t kFlagsOfUser = 0x50dd5 | 0x200000;
 
@@ -73,8 +77,14 @@ bool in_kernel(uint64_t ip) {
 }
 
 bool on_alternate(const Thread* thread, uint64_t sp) {
-  return thread->alternate_size != 0 && sp > thread->alternate &&
+  return thread->alternate_size != 0 && !thread->alternate_disarms && sp > thread->alternate &&
          sp - thread->alternate <= thread->alternate_size;
+}
+
+Stack alternate_of(const Thread* thread, uint64_t sp) {
+  const uint32_t state = thread->alternate_size == 0 ? kDisable : on_alternate(thread, sp) ? kOnAlternate : 0;
+  return {thread->alternate, state | (thread->alternate_disarms ? kSsAutoDisarm : 0), 0,
+          thread->alternate_size};
 }
 
 struct Vector {
@@ -178,21 +188,21 @@ bool build_frame(Thread* thread, Context& context, const lib_signal& signal) {
   uint64_t* r = context.r;
   const uint64_t old_sp = r[RSP];
   uint64_t sp = old_sp - kRedZone;
-  if ((signal.flags & kOnStack) != 0 && thread->alternate_size != 0 && !on_alternate(thread, old_sp))
+  bool alternate = on_alternate(thread, old_sp);
+  if ((signal.flags & kOnStack) != 0 && thread->alternate_size != 0 && !alternate) {
     sp = thread->alternate + thread->alternate_size;
+    alternate = true;
+  }
   sp = (sp - vector_size(context)) & ~uint64_t{63};
   const uint64_t fp = sp;
   sp = ((sp - sizeof(Frame)) & ~uint64_t{15}) - 8;
   if (sp >= LIB_RESERVED && sp < LIB_END) return false;
+  if (alternate && (sp < thread->alternate || sp - thread->alternate > thread->alternate_size)) return false;
 
   Frame frame{};
   frame.restorer = signal.restorer;
   frame.context.flags = 7;  // extended state, and the stack's segment as it should be
-  frame.context.stack = {thread->alternate,
-                         thread->alternate_size == 0    ? kDisable
-                         : on_alternate(thread, old_sp) ? kOnAlternate
-                                                        : 0,
-                         0, thread->alternate_size};
+  frame.context.stack = alternate_of(thread, old_sp);
   memcpy(frame.context.r, r, sizeof frame.context.r);
   frame.context.r[SEGMENTS] = 0x2b000000000033;
   frame.context.r[RIP] = original_address(r[RIP]);
@@ -201,6 +211,7 @@ bool build_frame(Thread* thread, Context& context, const lib_signal& signal) {
   memcpy(frame.info, signal.info, sizeof frame.info);
   if (!save_vectors(context, fp) || !guarded_copy(pointer(sp), &frame, sizeof frame)) return false;
 
+  if (thread->alternate_disarms) forget_alternate_stack(thread);
   r[RDI] = signal.number;
   r[RSI] = sp + offsetof(Frame, info);
   r[RDX] = sp + offsetof(Frame, context);
@@ -232,11 +243,19 @@ bool ask(Thread* thread, uint64_t* again = nullptr) {
 void deliver(Thread* thread, Context& context) {
   for (int count = 0; count < 64; ++count) {
     const lib_signal signal = thread->carrier->signal;
-    if (!build_frame(thread, context, signal)) {
+    if (build_frame(thread, context, signal)) {
+      if (!ask(thread)) return;
+      continue;
+    }
+    if (signal.number == kSigSegv) {
       report("no room for a signal's frame", context.r[RSP], signal.flags);
       die(thread, kSigSegv);
     }
-    if (!ask(thread)) return;
+    // As Linux does: SIGSEGV in its place, whose handler may have another stack.
+    library(thread, SYS_rt_sigprocmask, 2 /* SIG_SETMASK */, reinterpret_cast<uint64_t>(&signal.mask), 0, 8);
+    thread->carrier->hold = 0;
+    library_as_guest(thread, LIB_CALL_FAULT, kSigSegv, kSiKernel, 0);
+    if (!signal_due(thread)) return;
   }
 }
 
@@ -308,20 +327,22 @@ void return_from_signal(Thread* thread, Context& context) {
   if ((saved.stack.flags & kDisable) != 0) saved.stack.size = 0;
   thread->alternate = saved.stack.at;
   thread->alternate_size = saved.stack.size;
+  thread->alternate_disarms = (saved.stack.flags & kSsAutoDisarm) != 0;
   const uint64_t result = context.r[RAX];
   library(thread, SYS_rt_sigprocmask, 2 /* SIG_SETMASK */, reinterpret_cast<uint64_t>(&saved.mask), 0, 8);
   settle(thread, context, kNoRestart, static_cast<long>(result));
+}
+
+void forget_alternate_stack(Thread* thread) {
+  thread->alternate = thread->alternate_size = 0;
+  thread->alternate_disarms = false;
 }
 
 long set_alternate_stack(Thread* thread, Context& context) {
   const uint64_t wanted_at = context.r[RDI];
   const uint64_t old_at = context.r[RSI];
   const bool on = on_alternate(thread, context.r[RSP]);
-  const Stack old{thread->alternate,
-                  thread->alternate_size == 0 ? kDisable
-                  : on                        ? kOnAlternate
-                                              : 0,
-                  0, thread->alternate_size};
+  const Stack old = alternate_of(thread, context.r[RSP]);
   if (wanted_at != 0) {
     Stack wanted;
     if (!guarded_copy(&wanted, pointer(wanted_at), sizeof wanted)) return -kEfault;
@@ -330,10 +351,11 @@ long set_alternate_stack(Thread* thread, Context& context) {
     if (mode != 0 && mode != kDisable && mode != kOnAlternate) return -kEinval;
     if (mode == kDisable)
       wanted.at = wanted.size = 0;
-    else if (wanted.size < boot.minimum_signal_stack)
+    else if (wanted.size < kLeastSignalStack)
       return -kEnomem;
     thread->alternate = wanted.at;
     thread->alternate_size = wanted.size;
+    thread->alternate_disarms = (wanted.flags & kSsAutoDisarm) != 0;
   }
   if (old_at != 0 && !guarded_copy(pointer(old_at), &old, sizeof old)) return -kEfault;
   return 0;
@@ -354,6 +376,22 @@ void reset_vector_state(Context& context) {
 
 namespace {
 
+// The first thing that a handler does. The host leaves the interrupted one's alignment check on, and its %gs,
+// which a guest may have written: but whoever comes from a guest stands on the stack in its own slot.
+Thread* enter_handler() {
+  const uint64_t flags = __builtin_ia32_readeflags_u64();
+  if ((flags & kAlignmentCheck) != 0) __builtin_ia32_writeeflags_u64(flags & ~kAlignmentCheck);
+  const auto sp = reinterpret_cast<uint64_t>(__builtin_frame_address(0));
+  if (sp - kSlots >= kSlotsSize) return current();
+  const uint64_t slot = sp & ~(kSlotSize - 1);
+  if ((boot.hwcap2 & 2) != 0) {
+    uint64_t base = 0;
+    asm volatile("rdgsbase %0" : "=r"(base));
+    if (base != slot) asm volatile("wrgsbase %0" : : "r"(slot) : "memory");
+  }
+  return pointer<Thread>(slot);
+}
+
 Context context_of(void* frame) {
   auto* ucontext = static_cast<Ucontext*>(frame);
   return {ucontext->r, pointer<uint8_t>(ucontext->fp), frame};
@@ -361,15 +399,15 @@ Context context_of(void* frame) {
 
 // A call of the guest's that was not patched.
 extern "C" void rt_on_call(int, void*, void* frame) {
+  Thread* thread = enter_handler();
   Context context = context_of(frame);
-  Thread* thread = current();
   boot.trace != 0 ? dispatch_traced(thread, context) : dispatch(thread, context);
 }
 
 extern "C" void rt_on_kick(int, void*, void* frame) {
+  Thread* thread = enter_handler();
   auto* ucontext = static_cast<Ucontext*>(frame);
   const uint64_t ip = ucontext->r[RIP];
-  Thread* thread = current();
   if (!in_runtime(ip) && !in_kernel(ip)) {
     Context context = context_of(frame);
     return look(thread, context);
@@ -386,11 +424,24 @@ extern "C" void rt_on_kick(int, void*, void* frame) {
 }
 
 extern "C" void rt_on_fault(int number, void* info, void* frame) {
+  Thread* thread = enter_handler();
   auto* ucontext = static_cast<Ucontext*>(frame);
   const uint64_t ip = ucontext->r[RIP];
   if (in_kernel(ip)) return boot.kernel->on_fault(number, info, frame);
+  if (ip == reinterpret_cast<uint64_t>(rt_entry)) {  // its %gs was the guest's, and is ours now
+    if ((boot.hwcap2 & 2) == 0) host(SYS_arch_prctl, kArchSetGs, word(thread));
+    return;
+  }
+  // A guest steps over a rewritten call. In the trampoline there is nothing to tell; the step ends with the
+  // call, in rt_look().
+  if (number == kSigTrap && (ucontext->r[FLAGS] & kTrapFlag) != 0 && original_address(ip) != ip) return;
+  if (number == kSigTrap && (ucontext->r[FLAGS] & kTrapFlag) != 0 && in_runtime(ip)) {
+    ucontext->r[FLAGS] &= ~kTrapFlag;
+    thread->stepping = true;
+    __atomic_store_n(&thread->kicked, 1, __ATOMIC_SEQ_CST);
+    return;
+  }
   uint64_t where = static_cast<uint64_t*>(info)[2];
-  Thread* thread = current();
   const int code = static_cast<int*>(info)[2];
   // Also for a copy of our own from a page of a file that is not there yet.
   if (number == kSigBus && map_file_page(thread, where)) {
@@ -427,7 +478,13 @@ void install(int number, void (*handler)(int, void*, void*), uint64_t more = 0) 
 // From entry.S.
 extern "C" void rt_look(uint64_t* registers) {
   Context context{registers, nullptr, nullptr};
-  look(current(), context);
+  Thread* thread = current();
+  if (thread->stepping) {
+    thread->stepping = false;
+    registers[FLAGS] |= kTrapFlag;
+    fault(thread, context, kSigTrap, kTrapTrace, registers[RIP]);
+  }
+  look(thread, context);
 }
 extern "C" bool rt_look_in_frame(void* frame) {
   Context context = context_of(frame);

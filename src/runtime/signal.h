@@ -22,6 +22,7 @@ bool settle_interrupted(Thread* thread, Context& context, uint64_t number, bool 
 
 void return_from_signal(Thread* thread, Context& context);   // rt_sigreturn(2)
 long set_alternate_stack(Thread* thread, Context& context);  // sigaltstack(2)
+void forget_alternate_stack(Thread* thread);
 void fault(Thread* thread, Context& context, int signal, int code, uint64_t address);
 void reset_vector_state(Context& context);  // for exec
 

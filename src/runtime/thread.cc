@@ -78,7 +78,7 @@ void give_back(Thread* thread) {
   __atomic_store_n(&thread->carrier->used, 0, __ATOMIC_RELEASE);
 }
 
-void become(Thread* thread) {
+void become(Thread* thread, bool in_frame) {
   if ((boot.hwcap2 & 2) != 0) {
     asm volatile("wrgsbase %0" : : "r"(thread));
   } else {
@@ -87,7 +87,7 @@ void become(Thread* thread) {
   // Disarmed while a handler runs on it: the library kernel has stacks of its own, on which a second signal
   // may come.
   const HostStack stack{reinterpret_cast<uint64_t>(thread) + kHostStackAt, kAutoDisarm, 0, kHostStackSize};
-  host(SYS_sigaltstack, word(&stack), 0);
+  if (!in_frame) host(SYS_sigaltstack, word(&stack), 0);
   thread->carrier->tid = static_cast<uint32_t>(host(SYS_gettid));
   thread->carrier->pid = static_cast<uint32_t>(host(SYS_getpid));
 }

@@ -51,14 +51,16 @@ struct Thread {
   uint32_t tid;     // as the guest knows it
   lib_carrier* carrier;
   uint64_t alternate, alternate_size;  // the guest's sigaltstack
-  uint32_t vfork_done;   // futex: the child that shares our fate until then has gone on
-  Thread* vfork_parent;  // to tell so
+  uint32_t vfork_done;                 // futex: the child that shares our fate until then has gone on
+  Thread* vfork_parent;                // to tell so
   uint64_t robust_list;
-  uint64_t child_tid;  // to fill in at the start
-  uint64_t task;       // to begin with
-  uint32_t process;    // its process, as the guest knows it
-  bool shares_memory;  // with another process: vfork(2), or clone(2) with CLONE_VM alone
-  bool copies_memory;  // at its start: a process like fork(2)'s
+  uint64_t child_tid;      // to fill in at the start
+  uint64_t task;           // to begin with
+  uint32_t process;        // its process, as the guest knows it
+  bool shares_memory;      // with another process: vfork(2), or clone(2) with CLONE_VM alone
+  bool copies_memory;      // at its start: a process like fork(2)'s
+  bool alternate_disarms;  // SS_AUTODISARM: a handler that runs there finds none
+  bool stepping;           // the guest steps through its text, and what serves a call does not
 };
 
 inline constexpr uint64_t kHostStackAt =
@@ -92,8 +94,9 @@ inline bool by_notification() {
 Thread* take_thread();
 void give_back(Thread* thread);
 void note_slot(const Thread* thread);  // whoever reads the trace looks into its ring
-// On the thread itself: its stacks and its place in %gs.
-void become(Thread* thread);
+// On the thread itself: its stacks and its place in %gs. `in_frame`: it is about to go on from a frame at the
+// top of the host's alternate stack, which is to be none until then.
+void become(Thread* thread, bool in_frame = false);
 [[noreturn]] void leave_host(Thread* thread);  // its task has ended
 
 // Copies that end at a bad address: false.

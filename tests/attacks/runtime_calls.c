@@ -63,6 +63,10 @@ static long try_mount(const char* unused) {
   RAW(SYS_unshare, CLONE_NEWUSER | CLONE_NEWNS);
   return RAW(SYS_mount, "none", "/tmp", "tmpfs", 0, 0);
 }
+static long try_exit(const char* unused) {
+  (void)unused;
+  return RAW(SYS_exit_group, 0);
+}
 static long try_unshare(const char* unused) {
   (void)unused;
   return RAW(SYS_unshare, CLONE_NEWUSER);
@@ -174,6 +178,7 @@ static const struct {
     {"io-uring", try_ring},
     {"listener", try_listener},
     {"terminal", try_terminal},
+    {"exit", try_exit},
 };
 
 static int work_of_raw_call(void* data) {

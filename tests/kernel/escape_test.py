@@ -76,6 +76,11 @@ class CallsFromOurText(Escape):
                     self.assert_ended(ended, REFUSED, err="refused")
                     self.assertRegex(ended.err, r"Function not implemented|Operation not permitted")
 
+    def test_an_end_that_the_kernel_is_not_told_of(self):
+        """The host's process ends with status 0, and its task by the kernel's own process, which sees that."""
+        options = ["--syscall-mode", self.MODE]
+        self.assertEqual(self.under_shell("raw-call", "runtime", "exit", options=options, seconds=30).status, 9)
+
     def test_all_others_are_refused(self):
         reached = {int(line) for line in self.guest("raw-sweep", "runtime").out.split()}
         self.assertGreater(len(reached), 30, "the gadget reaches the host")
