@@ -364,7 +364,7 @@ bool map_file_page(Thread* thread, uint64_t where, bool in_guest) {
   if (!by_notification()) return library(thread, LIB_CALL_TOUCH, where) > 0;
   if (in_guest) memory_lock.lock();
   lib_area area{};
-  const bool mapped = area_in(thread, at, kAround * kPage, area) && area.start == at && area.shared != 0 &&
+  const bool mapped = area_in(thread, at, kAtOnce * kPage, area) && area.start == at && area.shared != 0 &&
                       fill(thread, at, (area.end - at) / kPage, protection_of(area), true) > 0;
   if (in_guest) memory_lock.unlock();
   return mapped;
