@@ -93,7 +93,9 @@ int run(int argc, char** argv) {
   void* page = ::mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (page == MAP_FAILED) return fail(system_error("sandstone-kernel", "mmap", errno));
   auto& shared = *new (page) Shared{};
-  const Interrupts interrupts(image->header());  // their addresses, before anybody could have changed them
+  // Their addresses, before anybody could have changed them.
+  const Interrupts interrupts(image->header());
+  const Watch watch(image->header());
   shared.owner[0] = options->uid;
   shared.owner[1] = options->gid;
   lib_device_window* windows = image->header().shared->windows;
@@ -108,7 +110,7 @@ int run(int argc, char** argv) {
     run_kernel(*options, *image, shared);
   }
 
-  collect_signals(shared);
+  collect_signals(shared, watch);
   ::signal(SIGPIPE, SIG_IGN);
   for (const int fd : {0, 1}) ::close(fd);
   std::vector<std::unique_ptr<libkernel::DeviceHost>> hosts;

@@ -35,12 +35,16 @@ void release_signals() {
   ::pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
 }
 
-void collect_signals(Shared& shared) {
-  libkernel::quiet_thread([&shared] {
+void collect_signals(Shared& shared, Watch watch) {
+  libkernel::quiet_thread([&shared, watch]() mutable {
     const sigset_t set = held();
+    constexpr timespec kSecond{1, 0};
     for (;;) {
-      int signal = 0;
-      if (::sigwait(&set, &signal) != 0) continue;
+      const int signal = ::sigtimedwait(&set, nullptr, &kSecond);
+      if (signal < 0) {
+        watch.look();
+        continue;
+      }
       std::atomic_ref<uint64_t>(shared.signals).fetch_or(uint64_t{1} << (signal - 1));
       shared_word(shared.signals_rung).fetch_add(1);
       futex_wake(shared.signals_rung);

@@ -5,6 +5,7 @@
 #include "kernel/shared.h"
 #include "kernel/streams.h"
 #include "kernel/task.h"
+#include "kernel/watch.h"
 
 namespace sandstone::kernel {
 
@@ -12,8 +13,8 @@ namespace sandstone::kernel {
 void hold_signals();
 // The end of that, in a child.
 void release_signals();
-// A thread that puts what was held, and what comes, into `shared`.
-void collect_signals(Shared& shared);
+// A thread that puts what was held, and what comes, into `shared`, and lets `watch` look in between.
+void collect_signals(Shared& shared, Watch watch);
 // A thread that takes it out again, for the guest with that pid. The host's terminal has a new size:
 // SIGWINCH.
 void forward_signals(Shared& shared, Task& init, int guest, Streams& streams);
