@@ -5,6 +5,7 @@
 #include "runtime/dispatch.h"
 #include "runtime/memory.h"
 #include "runtime/signal.h"
+#include "runtime/vectors.h"
 
 namespace sandstone::runtime {
 

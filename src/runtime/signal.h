@@ -24,7 +24,6 @@ void return_from_signal(Thread* thread, Context& context);   // rt_sigreturn(2)
 long set_alternate_stack(Thread* thread, Context& context);  // sigaltstack(2)
 void forget_alternate_stack(Thread* thread);
 void fault(Thread* thread, Context& context, int signal, int code, uint64_t address);
-void reset_vector_state(Context& context);  // for exec
 
 // Ends the guest's process as if by this signal.
 [[noreturn]] void die(Thread* thread, int signal);
