@@ -17,6 +17,8 @@
 
 namespace sandstone {
 
+struct RunSpec;
+
 // Whose the files in the image are.
 enum class ImageOwner : uint8_t {
   keep,  // as the caller sees them, or as the archive says
@@ -63,5 +65,9 @@ Result<ImageSummary> import_image(const ImageImport& import);
 
 // What import_image() kept of the image's config; nothing if the image has none.
 Result<std::optional<ImageConfig>> read_image_config(const std::string& image);
+
+// What `spec` leaves open becomes what the image says: the command, the working folder, the user, and variables.
+// An Error that names the image if that cannot be.
+Result<void> apply_image_config(const ImageConfig& config, RunSpec& spec);
 
 }  // namespace sandstone

@@ -99,6 +99,8 @@ struct RunSpec {
   std::string disk_image;          // an ext4 disk image of the host's whose file system is the root; empty: the view above
   bool disk_read_only = false;     // it cannot be written to
   bool persist = false;            // what is written to it stays; otherwise it is gone at the end of the run
+  std::string image_user;          // NAME|ID[:NAME|ID], looked up in the image's own files; not looked at if `user` is set
+  std::vector<std::pair<std::string, std::string>> image_environment;  // what the image says; `environment` goes before it
   SyscallMode syscall_mode = SyscallMode::automatic;
   bool audit = false;              // the calls are seen and answered where the workload cannot reach: chooses unotify
   std::string trace;               // a file for a line about each system call; "-": standard error; empty: none

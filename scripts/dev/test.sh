@@ -18,6 +18,8 @@ build_kernel || die "the library kernel's build failed"
 if (($#)); then
   exec ctest --test-dir "$root/build/release" --output-on-failure --no-tests=error "$@"
 fi
+SANDSTONE_DEBIAN_IMAGE=$("$root/scripts/debian.sh") || die "no Debian for the tests of the tier kernel"
+export SANDSTONE_DEBIAN_IMAGE
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -50,7 +52,8 @@ programs_as_nobody() {
   make_kit "$work/kit"
   chmod 755 "$work"
   install -d -o 65534 -g 65534 "$work/home" "$work/home/tmp"
-  env -C "$work/home" HOME="$work/home" TMPDIR="$work/home/tmp" PATH=/usr/local/bin:/usr/bin:/bin \
+  ln "$SANDSTONE_DEBIAN_IMAGE" "$work/debian.img" 2>/dev/null || cp --sparse=always "$SANDSTONE_DEBIAN_IMAGE" "$work/debian.img"
+  env -C "$work/home" HOME="$work/home" TMPDIR="$work/home/tmp" SANDSTONE_DEBIAN_IMAGE="$work/debian.img" PATH=/usr/local/bin:/usr/bin:/bin \
     "$work/kit/tests/support/scope.py" setpriv --reuid=65534 --regid=65534 --clear-groups \
     "$work/kit/tests/support/run_suites.py"
 }

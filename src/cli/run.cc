@@ -1,8 +1,10 @@
 // `sandstone run`: from the words of the command line to an Outcome.
 
 #include <fmt/format.h>
+#include <sandstone/image.h>
 #include <sandstone/outcome.h>
 #include <sandstone/run_spec.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -104,6 +106,21 @@ Result<void> check_rules(const Draft& draft) {
   return {};
 }
 
+// How the image is meant to be run is for what neither a file nor a flag says.
+Result<void> apply_image(Draft& draft) {
+  RunSpec& spec = draft.spec;
+  struct stat status{};
+  if (spec.tier != Tier::kernel || ::stat(spec.disk_image.c_str(), &status) != 0 ||
+      !(S_ISREG(status.st_mode) || S_ISBLK(status.st_mode)))
+    return {};  // whoever opens it says so
+  auto config = read_image_config(spec.disk_image);
+  if (!config) return config.error();
+  if (!*config) return {};
+  if (auto applied = apply_image_config(**config, spec); !applied) return applied;
+  if (!draft.user.empty()) spec.image_user.clear();
+  return {};
+}
+
 Result<Request> read_request(Words words, const std::vector<const Flag*>& flags) {
   auto arguments = parse_arguments(flags, words);
   if (!arguments) return arguments.error();
@@ -130,6 +147,8 @@ Result<Request> read_request(Words words, const std::vector<const Flag*>& flags)
                   [](const Draft::Origin& origin) { return origin.setting->slot == "command"; });
   }
   if (auto result = check_rules(draft); !result) return result.error();
+  if (!draft.spec.disk_image.empty())
+    if (auto result = apply_image(draft); !result) return result.error();
   auto spec = finish(std::move(draft));
   if (!spec) return spec.error();
   request.spec = std::move(*spec);

@@ -113,6 +113,22 @@ uint64_t kernel_memory(uint64_t limit) {
   return std::clamp(limit / 2 >> 20 << 20, kLeast, kMost);
 }
 
+bool has_variable(const std::vector<std::pair<std::string, std::string>>& all, const std::string& name) {
+  return std::any_of(all.begin(), all.end(), [&](const auto& each) { return each.first == name; });
+}
+
+// Variables go as words, not into the environment of sandstone-kernel: an image's maker has no say in how that runs.
+template <typename Add>
+void add_identity(const RunSpec& spec, const Add& add) {
+  for (const auto& [name, value] : spec.image_environment)
+    if (!has_variable(spec.environment, name)) add("--variable", fmt::format("{}={}", name, value));
+  if (spec.user || spec.image_user.empty()) return;
+  add("--user", spec.image_user);
+  for (const char* name : {"HOME", "USER"})
+    if (!has_variable(spec.environment, name) && !has_variable(spec.image_environment, name))
+      add("--user-sets", name);
+}
+
 Result<jail::Program> program_for(const RunSpec& spec) {
   auto executable = open_part("sandstone-kernel", nullptr);
   if (!executable) return executable.error();
@@ -157,6 +173,7 @@ Result<jail::Program> program_for(const RunSpec& spec) {
     if (spec.disk_read_only) words.emplace_back("--disk-read-only");
     if (spec.persist) words.emplace_back("--disk-persistent");
     add("--folder", spec.working_directory.empty() ? "/" : spec.working_directory);
+    add_identity(spec, add);
   }
   if (spec.user) {
     add("--uid", std::to_string(spec.user->uid));
@@ -186,9 +203,9 @@ class KernelEngine final : public engine::Engine {
       return Error{"--save", "the tier kernel keeps what is written in memory",
                    "use --tier full, or -v for what is to stay"};
     RunSpec inside = spec;
-    if (!inside.user) inside.user = User{0, 0};  // whole root: it is that of the library kernel alone
     if (inside.limits.pids) *inside.limits.pids += own_threads(spec);
     auto program = program_for(inside);
+    if (!inside.user) inside.user = User{0, 0};  // whole root: it is that of the library kernel alone
     if (!spec.disk_image.empty())
       inside.working_directory.clear();  // it is the image's, and need not be in the jail's view
     if (!program) return program.error();

@@ -21,8 +21,10 @@
 #include <thread>
 
 #include "base/sys.h"
+#include "base/text.h"
 #include "kernel/filter.h"
 #include "kernel/helper.h"
+#include "kernel/identity.h"
 #include "kernel/network.h"
 #include "kernel/notify.h"
 #include "kernel/rewriter.h"
@@ -48,7 +50,7 @@ using libkernel::futex_wake;
 using libkernel::shared_word;
 
 [[noreturn]] void fail(Shared& shared, const Error& error) {
-  std::fprintf(stderr, "sandstone: %s\n", error.line().c_str());
+  std::fprintf(stderr, "sandstone: %s\n", escape_for_terminal(error.line()).c_str());  // it may quote an image
   shared.failed = 1;
   ::_exit(125);
 }
@@ -78,7 +80,8 @@ Result<void> boot_kernel(const Options& options, libkernel::Image& image) {
   const auto before = libkernel::read_clock();
   lib_boot& boot = *header.boot;
   boot.memory = image.memory_size();
-  std::strcpy(boot.command_line, options.verbose ? "ignore_loglevel" : "quiet");
+  std::snprintf(boot.command_line, sizeof boot.command_line, "%s window=%llu",
+                options.verbose ? "ignore_loglevel" : "quiet", static_cast<unsigned long long>(image.window_size()));
   boot.log_fd = options.verbose ? 2 : -1;
   // By notification whoever calls is another process, into which we map nothing.
   boot.memory_fd = options.mode == runtime::Mode::notify ? 0 : image.descriptor();
@@ -106,6 +109,7 @@ void fill_boot(runtime::Boot& boot, const Options& options, libkernel::Image& im
   boot.kernel_text_end = boot.kernel->text_end;
   boot.memory_fd = image.descriptor();
   boot.memory_size = image.memory_size();
+  boot.window_size = image.window_size();
   boot.hwcap = ::getauxval(AT_HWCAP);
   boot.hwcap2 = ::getauxval(AT_HWCAP2);
   boot.clock_ticks = static_cast<uint64_t>(::sysconf(_SC_CLK_TCK));
@@ -228,7 +232,7 @@ Result<void> start_notifying(const runtime::Header& header, Shared& shared, Answ
 
 }  // namespace
 
-void run_kernel(const Options& options, libkernel::Image& image, Shared& shared) {
+void run_kernel(Options options, libkernel::Image& image, Shared& shared) {
   release_signals();
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   ::prctl(PR_SET_NAME, "sandstone-linux");
@@ -249,7 +253,17 @@ void run_kernel(const Options& options, libkernel::Image& image, Shared& shared)
 
   Task init = Task::adopt(header, 1);
   if (!init.valid()) fail(shared, {"library kernel", "process 1 does not answer", {}});
-  if (auto made = make_tree(init, options); !made) fail(shared, made.error());
+  if (auto made = make_root(init, options); !made) fail(shared, made.error());
+  Identity identity{.uid = options.uid, .gid = options.gid};
+  if (!options.user.empty()) {
+    auto found = look_up(init, options.user);
+    if (!found) fail(shared, found.error());
+    identity = std::move(*found);
+    options.uid = shared.owner[0] = identity.uid;
+    options.gid = shared.owner[1] = identity.gid;
+  }
+  set_variables(options, identity);
+  if (auto made = fill_root(init, options); !made) fail(shared, made.error());
   if (options.frames_fd >= 0)
     if (auto configured = configure_card(init, options); !configured) fail(shared, configured.error());
   Streams streams(init);
@@ -259,8 +273,8 @@ void run_kernel(const Options& options, libkernel::Image& image, Shared& shared)
   if (!guest.valid()) fail(shared, system_error("library kernel", "cannot make the first process", -first));
   streams.give(guest);
   init.call(SYS_prctl, PR_SET_NAME, "sandstone-init");
+  guest.call(SYS_setgroups, identity.groups.size(), identity.groups.data());
   if (options.gid != 0) {
-    guest.call(SYS_setgroups, 0, nullptr);
     guest.call(SYS_setresgid, options.gid, options.gid, options.gid);
   }
   if (options.uid != 0) guest.call(SYS_setresuid, options.uid, options.uid, options.uid);

@@ -9,6 +9,6 @@
 namespace sandstone::kernel {
 
 // Never comes back. `shared` and the image are mapped by the process that serves the devices as well.
-[[noreturn]] void run_kernel(const Options& options, libkernel::Image& image, Shared& shared);
+[[noreturn]] void run_kernel(Options options, libkernel::Image& image, Shared& shared);
 
 }  // namespace sandstone::kernel

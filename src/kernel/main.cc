@@ -79,7 +79,8 @@ int run(int argc, char** argv) {
       return fail({"-v", fmt::format("{} is no folder", volume.path),
                    options->disk_fd >= 0 ? "a disk image takes folders" : "show its folder, or add :ro"});
   }
-  auto image = libkernel::Image::load(options->image_fd, options->memory, libkernel::Image::Pages::huge);
+  const uint64_t window = options->mode == runtime::Mode::notify ? options->memory / 4 >> 12 << 12 : 0;
+  auto image = libkernel::Image::load(options->image_fd, options->memory, libkernel::Image::Pages::huge, window);
   if (!image) return fail(image.error());
   // Out of the way of what is closed: nobody else's may stay.
   const auto above = static_cast<unsigned>(image->descriptor()) + 1;
@@ -92,6 +93,8 @@ int run(int argc, char** argv) {
   if (page == MAP_FAILED) return fail(system_error("sandstone-kernel", "mmap", errno));
   auto& shared = *new (page) Shared{};
   const Interrupts interrupts(image->header());  // their addresses, before anybody could have changed them
+  shared.owner[0] = options->uid;
+  shared.owner[1] = options->gid;
   lib_device_window* windows = image->header().shared->windows;
 
   if (trace.valid())
@@ -108,7 +111,7 @@ int run(int argc, char** argv) {
   ::signal(SIGPIPE, SIG_IGN);
   for (const int fd : {0, 1}) ::close(fd);
   std::vector<std::unique_ptr<libkernel::DeviceHost>> hosts;
-  const devices::GuestMemory memory(image->memory(), image->memory_size());
+  const devices::GuestMemory memory(image->memory(), image->memory_size() + image->window_size());
   const auto add = [&](std::unique_ptr<devices::Device> device) {
     const auto number = static_cast<unsigned>(hosts.size());
     hosts.push_back(std::make_unique<libkernel::DeviceHost>(
@@ -146,7 +149,7 @@ int run(int argc, char** argv) {
     if (!options->volumes[i].is_file)
       // What the caller may write there, the command may, whoever it is inside.
       added = add_folder(options->volumes[i].path, "volume" + std::to_string(i),
-                         options->volumes[i].read_only, {options->uid, options->gid, true});
+                         options->volumes[i].read_only, {.lenient = true, .shared = shared.owner});
   if (!added) {
     ::kill(kernel, SIGKILL);
     return fail(added.error());

@@ -55,6 +55,7 @@ bool is_runtimes(uint64_t number) {
     case LIB_CALL_EXEC:
     case LIB_CALL_FAULT:
     case LIB_CALL_AREA:
+    case LIB_CALL_PAGES:
       return true;
     default:
       return false;

@@ -55,6 +55,12 @@ Result<Options> parse(int argc, char** argv) {
       options.folder = value();
     else if (flag == "--read-only")
       options.read_only = true;
+    else if (flag == "--variable")
+      options.variables.push_back(value());
+    else if (flag == "--user")
+      options.user = value();
+    else if (flag == "--user-sets")
+      options.user_sets.push_back(value());
     else if (flag == "--uid")
       options.uid = static_cast<uint32_t>(std::strtoul(value().c_str(), nullptr, 10));
     else if (flag == "--gid")

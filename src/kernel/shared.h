@@ -15,6 +15,7 @@ struct Shared {
   uint32_t failed;        // the kernel's process has said why
   uint32_t signals_rung;  // futex: counts what has been put into `signals`
   uint64_t signals;       // of the host's, for the first program: bit n - 1 is signal n
+  uint32_t owner[2];      // the ids that the files of volumes appear with
   runtime::Start start;
 };
 

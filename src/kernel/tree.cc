@@ -141,16 +141,18 @@ Result<void> mount_view(Task& init) {
 
 }  // namespace
 
-Result<void> make_tree(Task& init, const Options& options) {
-  const bool has_disk = options.disk_fd >= 0;
-  Result<void> done = has_disk ? mount_disk(init, options.disk) : mount_view(init);
-  if (!done) return done;
+Result<void> make_root(Task& init, const Options& options) {
+  if (auto done = options.disk_fd >= 0 ? mount_disk(init, options.disk) : mount_view(init); !done) return done;
   init.call(SYS_chdir, "/root");
   if (const int64_t moved = init.call(SYS_mount, ".", "/", nullptr, MS_MOVE); moved < 0)
     return refused("cannot change the root", moved);
   init.call(SYS_chroot, ".");
   init.call(SYS_chdir, "/");
+  return {};
+}
 
+Result<void> fill_root(Task& init, const Options& options) {
+  const bool has_disk = options.disk_fd >= 0;
   // All of the view is root's in here, also the home that the jail has made for the user.
   if (options.uid != 0) init.call(SYS_chown, "/home/sandbox", options.uid, options.gid);
 
@@ -158,7 +160,7 @@ Result<void> make_tree(Task& init, const Options& options) {
   if (!has_disk)
     for (const char* folder : {"/mnt", "/media", "/opt", "/root", "/run", "/srv", "/var"})
       init.call(SYS_mkdir, folder, 0755);
-  done = mount_at(init, "proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC);
+  auto done = mount_at(init, "proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC);
   if (done) done = mount_at(init, "sysfs", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC);
   if (done) done = mount_at(init, "dev", "/dev", "devtmpfs", MS_NOSUID, "mode=755");
   if (done)

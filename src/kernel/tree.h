@@ -8,8 +8,9 @@
 
 namespace sandstone::kernel {
 
-// Process 1's root becomes: the jail's view below a layer of memory, with the library kernel's own /proc,
-// /sys and /dev.
-Result<void> make_tree(Task& init, const Options& options);
+// Process 1's root becomes the jail's view below a layer of memory, or a disk's file system.
+Result<void> make_root(Task& init, const Options& options);
+// What is mounted in it: the library kernel's own /proc, /sys and /dev, and volumes.
+Result<void> fill_root(Task& init, const Options& options);
 
 }  // namespace sandstone::kernel

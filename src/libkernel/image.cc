@@ -52,6 +52,18 @@ Result<void> reserve(uint64_t address, uint64_t size, int protection, int flags,
       "one library kernel at a time fits into a process; is a limit on address space set (ulimit -v)?");
 }
 
+Result<Fd> make_memory(const char* name, uint64_t size) {
+  Fd memfd(::memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (!memfd.valid()) return system_error("library kernel", "memfd_create", errno);
+  if (::ftruncate(memfd.get(), static_cast<off_t>(size)) != 0)
+    return system_error("library kernel", "ftruncate", errno);
+  // Who can open it (through /proc, or inherited) and cut it off would end every process that has it mapped,
+  // by SIGBUS.
+  if (::fcntl(memfd.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
+    return system_error("library kernel", "cannot seal the memory file", errno);
+  return memfd;
+}
+
 // Huge pages below what every process touches: the image, what boot allocates behind it, and the kernel's table of pages,
 // 1/64 of the memory, at its end. It spares boot thousands of faults, and each process that joins some eighty. Where the
 // host has none (Linux before 6.1, memory in pieces) all works as well, with small pages, so errors are of no interest.
@@ -95,11 +107,11 @@ Image::Image(Fd memfd, uint64_t size)
       header_(static_cast<lib_header*>(pointer(LIB_BASE + LIB_IMAGE_OFFSET))) {}
 
 Image::Image(Image&& other) noexcept
-    : memfd_(std::move(other.memfd_)), size_(std::exchange(other.size_, 0)), header_(other.header_) {}
+    : memfd_(std::move(other.memfd_)), size_(std::exchange(other.size_, 0)), window_(other.window_), header_(other.header_) {}
 
 Image::~Image() {
   if (size_ == 0) return;
-  ::munmap(pointer(LIB_BASE), size_);
+  ::munmap(pointer(LIB_BASE), size_ + (window_ > 0 ? window_ + page : 0));
   ::munmap(pointer(LIB_VMALLOC), LIB_VMALLOC_SIZE);
 }
 
@@ -110,26 +122,28 @@ std::byte* Image::memory() const {
 Result<Image> Image::load(const std::string& path, uint64_t memory) {
   const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!file.valid()) return system_error(path, "cannot open the library kernel's image", errno);
-  return load(path, file.get(), memory, Pages::small);
+  return load(path, file.get(), memory, Pages::small, 0);
 }
 
-Result<Image> Image::load(int file, uint64_t memory, Pages pages) {
-  return load("library kernel", file, memory, pages);
+Result<Image> Image::load(int file, uint64_t memory, Pages pages, uint64_t window) {
+  return load("library kernel", file, memory, pages, window);
 }
 
-Result<Image> Image::load(const std::string& path, int file, uint64_t memory, Pages pages) {
-  Fd memfd(::memfd_create("library-kernel", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-  if (!memfd.valid()) return system_error("library kernel", "memfd_create", errno);
-  if (::ftruncate(memfd.get(), static_cast<off_t>(memory)) != 0)
-    return system_error("library kernel", "ftruncate", errno);
-  // Who can open it (through /proc, or inherited) and cut it off would end every process that has it mapped,
-  // by SIGBUS.
-  if (::fcntl(memfd.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
-    return system_error("library kernel", "cannot seal the memory file", errno);
-
-  if (auto mapped = reserve(LIB_BASE, memory, PROT_READ | PROT_WRITE, MAP_SHARED, memfd.get()); !mapped)
+Result<Image> Image::load(const std::string& path, int file, uint64_t memory, Pages pages, uint64_t window) {
+  auto memfd = make_memory("library-kernel", memory);
+  if (!memfd) return memfd.error();
+  if (auto mapped = reserve(LIB_BASE, memory, PROT_READ | PROT_WRITE, MAP_SHARED, memfd->get()); !mapped)
     return mapped.error();
-  Image image(std::move(memfd), memory);  // from here on it unmaps what is there
+  Image image(std::move(*memfd), memory);  // from here on it unmaps what is there
+  if (window > 0) {
+    auto behind = make_memory("window", window);
+    if (!behind) return behind.error();
+    // And a page where there is none: who touches that gets SIGBUS.
+    if (auto mapped = reserve(LIB_BASE + memory, window + page, PROT_READ | PROT_WRITE, MAP_SHARED, behind->get());
+        !mapped)
+      return mapped.error();
+    image.window_ = window;
+  }
   if (auto mapped = reserve(LIB_VMALLOC, LIB_VMALLOC_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
       !mapped)
     return mapped.error();

@@ -18,7 +18,9 @@ class Image {
   // Maps `memory` bytes (a multiple of the page size) and copies the image file `path` into them. Fails if
   // something of this process is in the way, as there can be one at a time.
   static Result<Image> load(const std::string& path, uint64_t memory);
-  static Result<Image> load(int file, uint64_t memory, Pages pages);  // an open image; stays the caller's
+  // `file`: an open image; stays the caller's. `window`: as many bytes more, in a file of their own that nobody holds
+  // open, for pages that guests are to have in their memory where they may not have the rest (arch/lib/kernel/window.c).
+  static Result<Image> load(int file, uint64_t memory, Pages pages, uint64_t window = 0);
 
   Image(Image&& other) noexcept;
   Image& operator=(Image&&) = delete;
@@ -27,13 +29,15 @@ class Image {
   [[nodiscard]] lib_header& header() const { return *header_; }
   [[nodiscard]] std::byte* memory() const;  // physical address 0
   [[nodiscard]] uint64_t memory_size() const { return size_; }
+  [[nodiscard]] uint64_t window_size() const { return window_; }  // it follows
   [[nodiscard]] int descriptor() const { return memfd_.get(); }  // of the memory file
 
  private:
-  static Result<Image> load(const std::string& path, int file, uint64_t memory, Pages pages);
+  static Result<Image> load(const std::string& path, int file, uint64_t memory, Pages pages, uint64_t window);
   Image(Fd memfd, uint64_t size);
   Fd memfd_;
   uint64_t size_ = 0;
+  uint64_t window_ = 0;
   lib_header* header_ = nullptr;
 };
 

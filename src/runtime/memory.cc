@@ -40,8 +40,20 @@ bool failed(long result) {
   return result < 0 && result > -4096;
 }
 
-// Maps up to `count` pages of the file that is mapped at `at`. How many there were.
-uint64_t fill(Thread* thread, uint64_t at, uint64_t count, uint64_t protection, bool shared) {
+// Maps the library kernel's memory from a physical address on. By notification nobody has its file open, but a
+// part of it is mapped, the window: there what is mapped shared is mapped once more.
+long map_memory(uint64_t at, uint64_t size, uint64_t protection, uint64_t flags, uint64_t physical) {
+  if (!by_notification()) return host_map(at, size, protection, flags | kFixed, boot.memory_fd, physical);
+  if (physical < boot.memory_size) return -kEfault;
+  if (const long mapped = host(SYS_mremap, static_cast<long>(LIB_BASE + physical), 0, static_cast<long>(size),
+                               kMayMove | kRemapFixed, static_cast<long>(at));
+      failed(mapped))
+    return mapped;
+  return host(SYS_mprotect, static_cast<long>(at), static_cast<long>(size), static_cast<long>(protection));
+}
+
+// Maps up to `count` pages of the file that is mapped at `at`. How many there were, or -errno.
+long fill(Thread* thread, uint64_t at, uint64_t count, uint64_t protection, bool shared) {
   uint64_t done = 0;
   uint64_t physical[LIB_MOST_PAGES];
   const bool write = shared && (protection & kWrite) != 0;
@@ -49,29 +61,30 @@ uint64_t fill(Thread* thread, uint64_t at, uint64_t count, uint64_t protection, 
     const uint64_t part = count - done < LIB_MOST_PAGES ? count - done : LIB_MOST_PAGES;
     const long got = library(thread, LIB_CALL_PAGES, at + done * kPage, part, write ? 1 : 0,
                              reinterpret_cast<uint64_t>(physical));
+    if (got < 0 && done == 0) return got;
     if (got <= 0) break;
     for (long i = 0; i < got;) {
       long run = 1;
       while (i + run < got && physical[i + run] == physical[i] + static_cast<uint64_t>(run) * kPage) ++run;
-      host_map(at + (done + static_cast<uint64_t>(i)) * kPage, static_cast<uint64_t>(run) * kPage, protection,
-               (shared ? kShared : kPrivate) | kFixed, boot.memory_fd, physical[i]);
+      map_memory(at + (done + static_cast<uint64_t>(i)) * kPage, static_cast<uint64_t>(run) * kPage, protection,
+                 shared ? kShared : kPrivate, physical[i]);
       i += run;
     }
     done += static_cast<uint64_t>(got);
     if (static_cast<uint64_t>(got) < part) break;
   }
-  return done;
+  return static_cast<long>(done);
 }
 
 // A mapping beyond the end of the memory file: whoever touches it, whatever its protection, gets SIGBUS, and
 // then the page.
 long reserve_file(uint64_t at, uint64_t size, uint64_t protection, bool shared) {
-  return host_map(at, size, protection, (shared ? kShared : kPrivate) | kFixed | kNoReserve, boot.memory_fd,
-                  boot.memory_size);
+  return map_memory(at, size, protection, (shared ? kShared : kPrivate) | kNoReserve,
+                    boot.memory_size + boot.window_size);
 }
 
-// By notification there are no pages to share with the library kernel: a private mapping of a file is a copy,
-// read at once.
+// By notification no guest has the library kernel's pages, but those of files that are mapped shared: a private
+// mapping of a file is a copy, read at once.
 long copy_file(Thread* thread, uint64_t at, uint64_t size, uint64_t protection, uint64_t fd,
                uint64_t offset) {
   if (const long made =
@@ -91,8 +104,6 @@ long copy_file(Thread* thread, uint64_t at, uint64_t size, uint64_t protection, 
 long map_file(Thread* thread, uint64_t at, uint64_t size, uint64_t protection, uint64_t flags, uint64_t fd,
               uint64_t offset) {
   const bool shared = (flags & kTypeMask) != kPrivate;
-  if (shared && by_notification())
-    return -kEnodev;  // it could be seen by nobody else, and would be written nowhere
   const bool fixed = (flags & (kFixed | kFixedNoReplace)) != 0;
   if (!fixed || (flags & kFixedNoReplace) != 0) {
     // The host chooses the place.
@@ -108,17 +119,21 @@ long map_file(Thread* thread, uint64_t at, uint64_t size, uint64_t protection, u
     return mapped;
   }
   has_files = true;
-  if (const long reserved = by_notification() ? copy_file(thread, at, size, protection, fd, offset)
-                                              : reserve_file(at, size, protection, shared);
-      failed(reserved)) {
-    library(thread, SYS_munmap, at, size);
-    return reserved;
+  const bool is_copy = by_notification() && !shared;
+  long result = is_copy ? copy_file(thread, at, size, protection, fd, offset)
+                        : reserve_file(at, size, protection, shared);
+  if (!failed(result) && !is_copy && (shared || !patch(thread, at, size, fd, offset, protection))) {
+    const uint64_t most = (protection & kExecute) != 0 ? kAtOnceOfText : kAtOnce;
+    const uint64_t pages = size / kPage;
+    // Of a file that is empty there is nothing yet. ENODEV: its pages are not to be had at all.
+    result = fill(thread, at, pages <= most || (flags & kPopulate) != 0 ? pages : most, protection, shared);
+    if (result != -kEnodev) result = 0;
   }
-  if (by_notification()) return static_cast<long>(at);
-  if (!shared && patch(thread, at, size, fd, offset, protection)) return static_cast<long>(at);
-  const uint64_t most = (protection & kExecute) != 0 ? kAtOnceOfText : kAtOnce;
-  const uint64_t pages = size / kPage;
-  fill(thread, at, pages <= most || (flags & kPopulate) != 0 ? pages : most, protection, shared);
+  if (failed(result)) {
+    library(thread, SYS_munmap, at, size);
+    if (!fixed) host(SYS_munmap, static_cast<long>(at), static_cast<long>(size));
+    return result;
+  }
   return static_cast<long>(at);
 }
 
@@ -277,7 +292,7 @@ long remap(Thread* thread, uint64_t at, uint64_t old_size, uint64_t size, uint64
   const Locked locked;
   lib_area area{};
   if (area_in(thread, at, old_size == 0 ? kPage : old_size, area) && area.start == at)
-    return by_notification() ? remap_copy(thread, at, old_size, size, flags, wanted)
+    return by_notification() && area.shared == 0 ? remap_copy(thread, at, old_size, size, flags, wanted)
                              : remap_file(thread, area, at, old_size, size, flags, wanted);
   const long result = host(SYS_mremap, static_cast<long>(at), static_cast<long>(old_size),
                            static_cast<long>(size), static_cast<long>(flags), static_cast<long>(wanted));
@@ -293,7 +308,7 @@ long advise(Thread* thread, uint64_t at, uint64_t size, uint64_t advice) {
   const Locked locked;
   if (advice == kRemove && area_in(thread, at, page_up(size), area))
     return -kEinval;  // it would be the kernel's memory
-  if (advice == kDontNeed && by_notification() && area_in(thread, at, page_up(size), area))
+  if (advice == kDontNeed && by_notification() && area_in(thread, at, page_up(size), area) && area.shared == 0)
     return 0;  // a copy cannot be read again
   return host(SYS_madvise, static_cast<long>(at), static_cast<long>(size), static_cast<long>(advice));
 }
@@ -339,9 +354,16 @@ long set_break(Thread* thread, uint64_t wanted) {
   return static_cast<long>(heap_end);
 }
 
-bool map_file_page(Thread* thread, uint64_t where) {
-  return has_files && !by_notification() && is_guests(page_down(where), kPage) &&
-         library(thread, LIB_CALL_TOUCH, where) > 0;
+bool map_file_page(Thread* thread, uint64_t where, bool in_guest) {
+  const uint64_t at = page_down(where);
+  if (!has_files || !is_guests(at, kPage)) return false;
+  if (!by_notification()) return library(thread, LIB_CALL_TOUCH, where) > 0;
+  if (in_guest) memory_lock.lock();
+  lib_area area{};
+  const bool mapped = area_in(thread, at, kAtOnce * kPage, area) && area.start == at && area.shared != 0 &&
+                      fill(thread, at, (area.end - at) / kPage, protection_of(area), true) > 0;
+  if (in_guest) memory_lock.unlock();
+  return mapped;
 }
 
 bool touch_arguments(const uint64_t* r) {

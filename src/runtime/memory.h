@@ -16,8 +16,9 @@ long advise(Thread* thread, uint64_t at, uint64_t size, uint64_t advice);
 long sync_memory(Thread* thread, uint64_t at, uint64_t size, uint64_t flags);
 long set_break(Thread* thread, uint64_t wanted);
 
-// After a fault there: true if it was a file's page, which is there now.
-bool map_file_page(Thread* thread, uint64_t where);
+// After a fault there: true if it was a file's page, which is there now. A fault of the run-time's own (`in_guest`
+// is false) may have come while it held the lock.
+bool map_file_page(Thread* thread, uint64_t where, bool in_guest);
 
 // After the host has said EFAULT about a call with these: its own kernel asks nobody for a page that is not
 // there yet. Whether it is worth to be made again.

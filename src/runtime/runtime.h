@@ -66,6 +66,7 @@ struct Boot {
   uint64_t kernel_text, kernel_text_end;
   int32_t memory_fd;  // the library kernel's memory file
   uint64_t memory_size;
+  uint64_t window_size;  // Mode::notify: bytes behind the memory, mapped where the library kernel has them
   uint64_t kept_start, kept_end;  // the host's vdso and its data: stay through exec
   uint64_t vdso;
   uint64_t hwcap, hwcap2, clock_ticks, minimum_signal_stack;

@@ -444,7 +444,7 @@ extern "C" void rt_on_fault(int number, void* info, void* frame) {
   uint64_t where = static_cast<uint64_t*>(info)[2];
   const int code = static_cast<int*>(info)[2];
   // Also for a copy of our own from a page of a file that is not there yet.
-  if (number == kSigBus && map_file_page(thread, where)) {
+  if (number == kSigBus && map_file_page(thread, where, !in_runtime(ip))) {
     if (in_runtime(ip)) return;
     Context guests = context_of(frame);
     return settle(thread, guests, kNoRestart, static_cast<long>(guests.r[RAX]));

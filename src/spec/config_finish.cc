@@ -100,7 +100,11 @@ Result<RunSpec> finish(Draft draft) {
   }
   if (auto result = check_forwards(draft); !result) return result.error();
   if (auto result = spec.check(); !result) return in_the_writers_words(draft, result.error());
-  if (!draft.user.empty()) {
+  // Names are the image's, which is read where it is mounted.
+  const bool has_names = draft.user.find_first_not_of("0123456789:") != std::string::npos;
+  if (has_names && !spec.disk_image.empty()) {
+    spec.image_user = draft.user;
+  } else if (!draft.user.empty()) {
     auto user = resolve_user(draft.user, spec.rootfs);
     if (!user) {
       Error error = user.error();

@@ -9,9 +9,9 @@
 
 #include <cerrno>
 #include <optional>
-#include <vector>
 
 #include "base/fd.h"
+#include "base/names_file.h"
 #include "spec/config_values.h"
 
 namespace sandstone {
@@ -55,24 +55,6 @@ std::optional<uint32_t> number(std::string_view text) {
   return count ? std::optional(*count) : std::nullopt;
 }
 
-// The fields of the line of `content` that starts with "NAME:".
-std::vector<std::string_view> find_line(std::string_view content, std::string_view name) {
-  while (!content.empty()) {
-    const size_t end = content.find('\n');
-    std::string_view line = content.substr(0, end);
-    content.remove_prefix(end == std::string_view::npos ? content.size() : end + 1);
-    if (!line.starts_with(name) || line.size() <= name.size() || line[name.size()] != ':') continue;
-    std::vector<std::string_view> fields;
-    for (;;) {
-      const size_t colon = line.find(':');
-      fields.push_back(line.substr(0, colon));
-      if (colon == std::string_view::npos) return fields;
-      line.remove_prefix(colon + 1);
-    }
-  }
-  return {};
-}
-
 // 0xffffffff means "no change" to the kernel's calls.
 bool is_id(std::optional<uint32_t> value) {
   return value && *value != 0xffffffffU;
@@ -90,7 +72,7 @@ Result<User> resolve_user(std::string_view text, const std::string& rootfs) {
   } else {
     auto passwd = read_in_root(rootfs, "/etc/passwd");
     if (!passwd) return passwd.error();
-    const auto fields = find_line(*passwd, user_name);
+    const auto fields = find_fields(*passwd, 0, user_name);
     const auto listed_uid = fields.size() >= 4 ? number(fields[2]) : std::nullopt;
     const auto listed_gid = fields.size() >= 4 ? number(fields[3]) : std::nullopt;
     if (!is_id(listed_uid) || !is_id(listed_gid))
@@ -107,7 +89,7 @@ Result<User> resolve_user(std::string_view text, const std::string& rootfs) {
   }
   auto group = read_in_root(rootfs, "/etc/group");
   if (!group) return group.error();
-  const auto fields = find_line(*group, group_name);
+  const auto fields = find_fields(*group, 0, group_name);
   const auto gid = fields.size() >= 3 ? number(fields[2]) : std::nullopt;
   if (!is_id(gid))
     return Error{{}, fmt::format("no group '{}' in {}/etc/group", group_name, rootfs), "use a number"};

@@ -81,11 +81,13 @@ Result<void> check_disk(const RunSpec& spec) {
 Result<void> check_disk_image(const RunSpec& spec) {
   if (spec.disk_image.empty()) {
     if (spec.persist) return Error{"--persist", "there is no disk image", "add --disk-image FILE"};
+    if (!spec.image_user.empty()) return Error{"-u", "there is no disk image to look a user up in", "add --disk-image FILE"};
     return {};
   }
   if (spec.tier != Tier::kernel) return Error{"--disk-image", fmt::format("the tier {} has no disks", to_string(spec.tier)), "add --tier kernel"};
   if (spec.disk_image[0] != '/') return Error{"--disk-image", fmt::format("'{}' is not absolute", spec.disk_image), {}};
   if (has_nul(spec.disk_image)) return Error{"--disk-image", "a path holds a NUL byte", {}};
+  if (has_nul(spec.image_user)) return Error{"-u", "holds a NUL byte", {}};
   if (!spec.rootfs.empty()) return Error{"--disk-image", "cannot go with --rootfs: each is a root", "drop one of them"};
   if (spec.persist && spec.disk_read_only) return Error{"--persist", "cannot go with an image that is read-only", "drop :ro"};
   return {};

@@ -1,5 +1,6 @@
 """What the tests of the tier `kernel` share: a sandbox of that tier, programs compiled for it, whether it is built at all."""
 
+import functools
 import os
 import pathlib
 import shutil
@@ -15,8 +16,12 @@ NOBODY = 65534
 
 @unittest.skipUnless(BUILT, "the library kernel is not built: ./dev build kernel")
 class TestCase(sandstone_test.TestCase):
+    OPTIONS = ()  # of all its sandboxes: how calls get to the kernel, what the root is
+    HAS_IMAGE = False  # the root is debian_image(), not the default view
+
     def sandbox(self, *cmd, options=(), **how):
-        return super().sandbox(*cmd, options=["--tier", "kernel", *options], **how)
+        where = ["--disk-image", debian_image()] if self.HAS_IMAGE else []
+        return super().sandbox(*cmd, options=["--tier", "kernel", *where, *self.OPTIONS, *options], **how)
 
     def script(self, text, *, options=(), shell="sh", **how):
         """The script's end; `text` is what `shell -c` runs."""
@@ -26,7 +31,8 @@ class TestCase(sandstone_test.TestCase):
         return self.sandbox("/usr/bin/python3", "-c", text, **how)
 
     def need(self, *programs):
-        for program in programs:
+        """Skips what the host's view has not got. The image has all that scripts/packages/image.txt names, or the test fails."""
+        for program in programs if not self.HAS_IMAGE else ():
             if shutil.which(program, path="/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin") is None:
                 self.skipTest(f"{program} is not installed")
 
@@ -37,6 +43,18 @@ class TestCase(sandstone_test.TestCase):
         self.dir.chmod(0o755)
         folder.chmod(0o777)
         return folder
+
+
+@functools.cache
+def debian_image():
+    """The disk image that scripts/debian.sh makes, which ./dev test names to those who cannot look into the cache."""
+    named = os.environ.get("SANDSTONE_DEBIAN_IMAGE")
+    if named:
+        return named
+    if (sandstone_test.CHECKOUT / ".machine").exists():
+        raise unittest.SkipTest("the test machine has no network to make the image from")
+    script = sandstone_test.CHECKOUT / "scripts/debian.sh"
+    return subprocess.run([script], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True, text=True).stdout.strip()
 
 
 def compiled(folder, name, *, libraries=()):

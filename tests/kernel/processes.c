@@ -42,9 +42,9 @@ static void fork_storm(void) {
 
 static void many_at_once(void) {
   int fd[2];
-  pid_t children[500];
+  pid_t children[1000];
   CHECK(pipe(fd) == 0);
-  for (int i = 0; i < 500; ++i) {
+  for (int i = 0; i < 1000; ++i) {
     children[i] = fork();
     CHECK(children[i] >= 0);
     if (children[i] == 0) {
@@ -54,7 +54,7 @@ static void many_at_once(void) {
     }
   }
   close(fd[1]);
-  for (int i = 0; i < 500; ++i) CHECK(status_of(children[i]) == 7);
+  for (int i = 0; i < 1000; ++i) CHECK(status_of(children[i]) == 7);
 }
 
 static void spawn_tells_errors(void) {
@@ -67,6 +67,28 @@ static void spawn_tells_errors(void) {
   for (int i = 0; i < 50; ++i)
     CHECK(posix_spawnp(&child, "sh", NULL, NULL, exits, environ) == 0 && status_of(child) == 6);
   CHECK(wait(NULL) == -1 && errno == ECHILD);
+}
+
+// A program whose interpreter is not there, or is none, is refused while there is a way back.
+static void interpreter_is_missing(void) {
+  static char text[4 << 20];
+  const int self = open("/proc/self/exe", O_RDONLY);
+  const ssize_t size = read(self, text, sizeof text);
+  CHECK(size > 0 && (size_t)size < sizeof text);
+  char* name = memmem(text, (size_t)size, "/lib64/ld-linux", 15);
+  CHECK(name != NULL);
+  char* const words[] = {"x", NULL};
+  const struct {
+    const char* name;
+    int error;
+  } wrong[] = {{"/none/ld", ENOENT}, {"/etc", EACCES}, {"/etc/passwd", EACCES}, {"", EACCES}};
+  for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; ++i) {
+    memset(name, 0, strlen("/lib64/ld-linux-x86-64.so.2"));
+    strcpy(name, wrong[i].name);
+    const int fd = open("/tmp/program", O_WRONLY | O_CREAT | O_TRUNC, 0755);
+    CHECK(write(fd, text, (size_t)size) == size && close(fd) == 0);
+    CHECK(execve("/tmp/program", words, environ) == -1 && errno == wrong[i].error);
+  }
 }
 
 static void vfork_shares_memory(void) {
@@ -386,6 +408,7 @@ static const struct test_case cases[] = {
     {"fork_storm", fork_storm},
     {"many_at_once", many_at_once},
     {"spawn_tells_errors", spawn_tells_errors},
+    {"interpreter_is_missing", interpreter_is_missing},
     {"vfork_shares_memory", vfork_shares_memory},
     {"killed_in_vfork", killed_in_vfork},
     {"clone_shares_memory", clone_shares_memory},

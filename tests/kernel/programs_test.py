@@ -105,6 +105,26 @@ os.wait()
 print(d.execute("select count(*), sum(length(b)) from t").fetchone(), d.execute("pragma integrity_check").fetchone())
 """), 0, out="(20001, 1777805)\n('ok',)\n".replace(")\n(", ") ("))
 
+    def test_sqlite_is_killed_under_load(self):
+        """What was committed is there, whole, and at most one more."""
+        self.assert_ended(self.python("""
+import os, signal, sqlite3
+for mode in "wal", "delete":
+    path = f"/tmp/{mode}.db"
+    d = sqlite3.connect(path); d.execute(f"pragma journal_mode={mode}"); d.execute("create table t(a, b)"); d.commit(); d.close()
+    r, w = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        d = sqlite3.connect(path)
+        for i in range(1000000): d.execute("insert into t values(?, ?)", (i, "x" * 500)); d.commit(); os.write(w, b".")
+    os.close(w); acknowledged = 0
+    while acknowledged < 200: acknowledged += len(os.read(r, 1000))
+    os.kill(pid, signal.SIGKILL); os.waitpid(pid, 0)
+    while part := os.read(r, 65536): acknowledged += len(part)
+    d = sqlite3.connect(path); n, most = d.execute("select count(*), max(a) from t").fetchone()
+    print(mode, acknowledged <= n <= acknowledged + 1, most == n - 1, d.execute("pragma integrity_check").fetchone()[0])
+"""), 0, out="wal True True ok\ndelete True True ok\n")
+
     def test_a_stack_as_large_as_its_limit(self):
         self.assert_ended(self.python("""
 import os, resource
@@ -239,9 +259,30 @@ redis-cli -p 7777 set a b; redis-cli -p 7777 get a; redis-benchmark -p 7777 -n 5
 redis-cli -p 7777 save; test -s dump.rdb && redis-cli -p 7777 shutdown nosave; wait $server; echo $?
 """), 0, out="OK\nb\nmeasured\nOK\n0\n")
 
-    def test_a_static_go_program(self):
+    def test_redis_is_killed_under_load(self):
+        """With every write on the disk before it is acknowledged, none that was is lost."""
+        self.need("redis-server")
+        self.assert_ended(self.script("""
+cd /tmp
+start() {
+  redis-server --port 7777 --dir /tmp --appendonly yes --appendfsync always --save '' >> log & server=$!
+  until redis-cli -p 7777 ping 2> /dev/null | grep -q PONG; do sleep 0.05; done
+}
+start; redis-cli -p 7777 set word kept > /dev/null
+yes incr n | redis-cli -p 7777 2> /dev/null > acknowledged & load=$!
+until test $(grep -c '^[0-9]' acknowledged) -ge 300; do sleep 0.05; done
+kill -9 $server; kill $load; wait
+start; least=$(grep '^[0-9]*$' acknowledged | sort -n | tail -n 1); got=$(redis-cli -p 7777 get n)
+test $got -ge ${least:-1} && redis-cli -p 7777 get word; redis-cli -p 7777 shutdown; wait $server; echo $?
+""", timeout=120), 0, out="kept\n0\n")
+
+    def test_a_go_program(self):
         self.need("fzf")
         self.assert_ended(self.script("seq 100 | fzf -f 42"), 0, out="42\n")
+
+    def test_a_static_go_program(self):
+        self.need("gosu")
+        self.assert_ended(self.script("! grep -q ld-linux $(command -v gosu) && gosu 7:8 sh -c 'id -u; id -g'"), 0, out="7\n8\n")
 
     def test_what_the_machine_is(self):
         ended = self.script("""

@@ -2,11 +2,13 @@
 // its memory, so it can jump to any instruction there, and make the host's calls that its filter leaves to that text.
 // Prints a line for each attempt that did anything, and then "done".
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -54,6 +56,22 @@ static int can_read(uint64_t at) {
   return 1;
 }
 
+// The part of the library kernel's memory that can be mapped from: how many of its pages hold anything.
+static int pages_of_the_window(void) {
+  enum { kPart = 1 << 20 };
+  static uint8_t zeros[4096];
+  uint8_t* place = (uint8_t*)(1ULL << 40);
+  int found = 0;
+  for (uint64_t at = kLibrary; at < kLibrary + (8ULL << 30); at += kPart) {
+    if (raw(SYS_mremap, (long)at, 0, kPart, 3 /* MAYMOVE | FIXED */, (long)place, 0) != (long)place) continue;
+    raw(SYS_mprotect, (long)place, kPart, 1, 0, 0, 0);
+    for (uint8_t* page = place; page < place + kPart && can_read((uint64_t)page); page += 4096)
+      found += memcmp(page, zeros, sizeof zeros) != 0;
+    raw(SYS_munmap, (long)place, kPart, 0, 0, 0, 0);
+  }
+  return found;
+}
+
 static void must_fail(const char* what, long result) {
   if (result < 0 && result > -4096) return;
   printf("%s: %ld\n", what, result);
@@ -75,6 +93,14 @@ int main(void) {
 
   for (uint64_t at = kLibrary; at < kLibraryEnd; at += at < kLibrary + (1ULL << 30) ? 16ULL << 20 : 256ULL << 30)
     if (can_read(at + 0x100000)) printf("readable: %#lx\n", (unsigned long)at);
+
+  // Nothing is there but files that somebody has mapped shared.
+  if (pages_of_the_window() != 0) puts("the window holds something of the kernel's");
+  const int fd = open("/tmp/shared", O_RDWR | O_CREAT, 0600);
+  if (write(fd, "x", 1) != 1 || mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) == MAP_FAILED) puts("no file is shared");
+  if (pages_of_the_window() != 1) puts("the window holds more than the one page");
+  close(fd);
+  must_fail("pages of the program's own text", ask(kLibCalls + 7, (uint64_t)main & ~4095UL, 1));
 
   char secret[64] = "overwritten";
   const struct iovec ours = {secret, sizeof secret}, theirs = {(void*)(kLibrary + 0x100000), sizeof secret};

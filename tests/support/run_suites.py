@@ -14,7 +14,8 @@ import time
 
 TESTS = pathlib.Path(__file__).resolve().parents[1]
 PATIENCE = float(os.environ.get("SANDSTONE_PATIENCE", "1"))
-FILE_TIMEOUT = 600  # seconds; a file that needs more is stuck, or should be two files
+SOAK = os.environ.get("SANDSTONE_SOAK") == "1"
+FILE_TIMEOUT = 7200 if SOAK else 600  # seconds; a file that needs more is stuck, or should be two files
 
 
 def files(areas):

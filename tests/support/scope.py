@@ -35,8 +35,7 @@ def needed():
     """What a suite uses that may lie in a shared folder: its checkout, the build, and where its user may write."""
     checkout = pathlib.Path(__file__).resolve().parents[2]
     paths = [checkout, pathlib.Path.cwd()]
-    if "SANDSTONE" in os.environ:
-        paths.append(pathlib.Path(os.environ["SANDSTONE"]).resolve().parent)
+    paths += [pathlib.Path(os.environ[name]).resolve().parent for name in ("SANDSTONE", "SANDSTONE_DEBIAN_IMAGE") if os.environ.get(name)]
     paths += [pathlib.Path(os.environ[name]).resolve() for name in ("HOME", "TMPDIR") if os.environ.get(name)]
     return [p for p in paths if p.is_dir()]
 

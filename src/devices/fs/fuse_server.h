@@ -52,6 +52,14 @@ struct Squash {
   gid_t gid = 0;
   bool lenient =
       false;  // giving a file to somebody else succeeds and changes nothing, so that root's tar(1) is content
+  const uint32_t* shared = nullptr;  // if there is one: the two ids, which may become known later, are there
+
+  [[nodiscard]] uid_t user() const {
+    return shared != nullptr ? __atomic_load_n(&shared[0], __ATOMIC_RELAXED) : uid;
+  }
+  [[nodiscard]] gid_t group() const {
+    return shared != nullptr ? __atomic_load_n(&shared[1], __ATOMIC_RELAXED) : gid;
+  }
 };
 
 enum class CachePolicy : uint8_t {

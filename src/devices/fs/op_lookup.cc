@@ -43,8 +43,8 @@ fuse_attr State::attributes(const Inode& inode) {
   out.ctimensec = stat.stx_ctime.tv_nsec;
   out.mode = stat.stx_mode;
   out.nlink = stat.stx_nlink;
-  out.uid = options.squash ? options.squash->uid : uids.to_guest(stat.stx_uid);
-  out.gid = options.squash ? options.squash->gid : gids.to_guest(stat.stx_gid);
+  out.uid = options.squash ? options.squash->user() : uids.to_guest(stat.stx_uid);
+  out.gid = options.squash ? options.squash->group() : gids.to_guest(stat.stx_gid);
   out.rdev = device_number(stat);
   out.blksize = stat.stx_blksize;
   return out;

@@ -71,8 +71,8 @@ int State::host_owner(uint32_t uid, uint32_t gid, Owner& owner) const {
   if (options.squash) {
     // All files have the one owner, so giving a file to it changes nothing, and to anybody else is
     // impossible.
-    const bool same = (uid == Owner::kLeave || uid == options.squash->uid) &&
-                      (gid == Owner::kLeave || gid == options.squash->gid);
+    const bool same = (uid == Owner::kLeave || uid == options.squash->user()) &&
+                      (gid == Owner::kLeave || gid == options.squash->group());
     return same || options.squash->lenient ? 0 : EPERM;
   }
   if (uid != Owner::kLeave) {

@@ -45,6 +45,49 @@ static bool can_run(struct linux_binprm *bprm)
 	       header->e_phentsize == sizeof(struct elf64_phdr) && header->e_phnum;
 }
 
+/*
+ * Whether the interpreter that the program names, if it does, is there and may be run: the run-time is to map it when there
+ * is no way back. Once before that is enough, as whoever takes it away in between ends with SIGSEGV, as on any Linux.
+ */
+static int check_interpreter(struct linux_binprm *bprm)
+{
+	const struct elf64_hdr *header = (const struct elf64_hdr *)bprm->buf;
+	struct elf64_phdr segment;
+	struct file *interpreter;
+	unsigned int i;
+	char *name;
+
+	if (!current->thread.home || !current->thread.home->kick)
+		return 0;
+	for (i = 0; i < header->e_phnum; i++) {
+		loff_t at = header->e_phoff + i * sizeof(segment);
+
+		if (kernel_read(bprm->file, &segment, sizeof(segment), &at) != sizeof(segment))
+			return -ENOEXEC;
+		if (segment.p_type != PT_INTERP)
+			continue;
+		if (segment.p_filesz < 2 || segment.p_filesz > PATH_MAX)
+			return -ENOEXEC;
+		name = kzalloc(segment.p_filesz, GFP_KERNEL);
+		if (!name)
+			return -ENOMEM;
+		at = segment.p_offset;
+		if (kernel_read(bprm->file, name, segment.p_filesz, &at) != segment.p_filesz ||
+		    name[segment.p_filesz - 1]) {
+			kfree(name);
+			return -ENOEXEC;
+		}
+		interpreter = open_exec(name);
+		kfree(name);
+		if (IS_ERR(interpreter))
+			return PTR_ERR(interpreter);
+		allow_write_access(interpreter);
+		fput(interpreter);
+		return 0;
+	}
+	return 0;
+}
+
 static int load(struct linux_binprm *bprm)
 {
 	struct mm_struct *mm;
@@ -52,7 +95,9 @@ static int load(struct linux_binprm *bprm)
 
 	if (!can_run(bprm))
 		return -ENOEXEC;
-	error = begin_new_exec(bprm);
+	error = check_interpreter(bprm);
+	if (!error)
+		error = begin_new_exec(bprm);
 	if (error)
 		return error;
 	setup_new_exec(bprm);

@@ -7,6 +7,7 @@
  * Nothing here can take a page out of a host process's mapping. So each that was given out is pinned until the task
  * unmaps it or ends, and after a truncation stays what it was.
  */
+#include <linux/file.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
 #include <linux/refcount.h>
@@ -36,8 +37,10 @@ static void put_pages(struct pages *pages)
 
 	if (!refcount_dec_and_test(&pages->users))
 		return;
-	for (i = 0; i < pages->count; i++)
+	for (i = 0; i < pages->count; i++) {
 		put_page(pages->page[i]);
+		lib_leave_window(pages->page[i]);
+	}
 	kvfree(pages);
 }
 
@@ -52,6 +55,52 @@ static int pin(struct mm_struct *mm, unsigned long start, struct pages *pages)
 	return 0;
 }
 
+/* The file that is mapped shared at all of [address, end), with its reference; or NULL. */
+static struct file *shared_file(unsigned long address, unsigned long end)
+{
+	struct mm_struct *mm = current->mm;
+	struct vm_area_struct *vma;
+	struct file *file = NULL;
+
+	if (mmap_read_lock_killable(mm))
+		return NULL;
+	vma = vma_lookup(mm, address);
+	if (vma && end <= vma->vm_end && vma->vm_flags & VM_MAYSHARE && vma->vm_file &&
+	    S_ISREG(file_inode(vma->vm_file)->i_mode))
+		file = get_file(vma->vm_file);
+	mmap_read_unlock(mm);
+	return file;
+}
+
+/* With a window, pages are given out that are in it, and no others. */
+static long get_pages(unsigned long address, unsigned long count, unsigned int how, struct page **pages)
+{
+	unsigned int tries, now = how & ~FOLL_WRITE; /* what is moved before it is dirty need not be written before */
+	long got = -EBUSY, moved, i;
+	struct file *file;
+
+	if (!lib_has_window())
+		return get_user_pages_unlocked(address, count, pages, how);
+	file = shared_file(address, address + count * PAGE_SIZE);
+	if (!file)
+		return -ENODEV;
+	for (tries = 0; tries < 16; tries++) {
+		got = get_user_pages_unlocked(address, count, pages, now);
+		moved = got > 0 ? lib_move_into_window(file->f_mapping, pages, got) : 0;
+		if (got <= 0 || (!moved && now == how))
+			break;
+		for (i = 0; i < got; i++)
+			put_page(pages[i]);
+		got = moved < 0 ? moved : -EBUSY;
+		if (moved < 0)
+			break;
+		if (!moved)
+			now = how;
+	}
+	fput(file);
+	return got;
+}
+
 /* The pages of the files at `address`, which stay until they are unmapped there. How many, or -errno. */
 static long give_pages(unsigned long address, unsigned long count, bool write, u64 *found)
 {
@@ -60,7 +109,7 @@ static long give_pages(unsigned long address, unsigned long count, bool write, u
 
 	if (!pages)
 		return -ENOMEM;
-	got = get_user_pages_unlocked(address, count, pages->page, FOLL_FORCE | (write ? FOLL_WRITE : 0));
+	got = get_pages(address, count, FOLL_FORCE | (write ? FOLL_WRITE : 0), pages->page);
 	if (got <= 0) {
 		kvfree(pages);
 		return got ? got : -EFAULT;
@@ -76,6 +125,36 @@ static long give_pages(unsigned long address, unsigned long count, bool write, u
 		return error;
 	}
 	return got;
+}
+
+/*
+ * Copies from or to a page of a file that the task has mapped shared, and that need not be in its process's memory yet.
+ * How many bytes, to the end of the page at most.
+ */
+long lib_copy_shared(u64 ours, u64 theirs, unsigned long size, bool write)
+{
+	unsigned long part = min(size, PAGE_SIZE - offset_in_page(theirs));
+	struct file *file;
+	struct page *page;
+	void *at;
+
+	if (!lib_has_window() || !current->mm || faulthandler_disabled())
+		return 0;
+	file = shared_file(theirs, theirs + 1);
+	if (!file)
+		return 0;
+	fput(file);
+	if (get_user_pages_unlocked(theirs & PAGE_MASK, 1, &page, write ? FOLL_WRITE : 0) != 1)
+		return 0;
+	at = page_address(page) + offset_in_page(theirs);
+	if (write) {
+		memcpy(at, (void *)ours, part);
+		set_page_dirty_lock(page);
+	} else {
+		memcpy((void *)ours, at, part);
+	}
+	put_page(page);
+	return part;
 }
 
 long lib_pages(unsigned long address, unsigned long count, bool write, u64 __user *to)
@@ -202,7 +281,7 @@ long lib_area(unsigned long address, struct lib_area __user *to)
 	if (vma)
 		area = (struct lib_area){ vma->vm_start, vma->vm_end, (u64)vma->vm_pgoff << PAGE_SHIFT,
 			!!(vma->vm_flags & VM_READ), !!(vma->vm_flags & VM_WRITE), !!(vma->vm_flags & VM_EXEC),
-			!!(vma->vm_flags & VM_SHARED) };
+			!!(vma->vm_flags & VM_MAYSHARE) };
 	mmap_read_unlock(mm);
 	if (!area.end)
 		return -ENOENT;

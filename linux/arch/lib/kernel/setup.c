@@ -69,6 +69,9 @@ void __init setup_arch(char **command_line)
 {
 	unsigned long zone_ends[MAX_NR_ZONES] = {};
 
+	strscpy(boot_command_line, lib_boot.command_line, COMMAND_LINE_SIZE);
+	*command_line = boot_command_line;
+	parse_early_param(); /* `quiet` must be known before the console is */
 	memblock_add(0, lib_boot.memory);
 	/* Page 0, whose address looks like an error in places; the image; the last page, over whose end a word may be
 	 * read (asm/word-at-a-time.h). */
@@ -76,16 +79,13 @@ void __init setup_arch(char **command_line)
 	memblock_reserve(LIB_IMAGE_OFFSET, PAGE_ALIGN((u64)_end) - (u64)&lib_header);
 	memblock_reserve(lib_boot.memory - PAGE_SIZE, PAGE_SIZE);
 	min_low_pfn = 0;
-	max_low_pfn = max_pfn = max_mapnr = lib_boot.memory >> PAGE_SHIFT;
+	lib_reserve_window();
 	zone_ends[ZONE_NORMAL] = max_low_pfn;
 	free_area_init(zone_ends);
 
 	loops_per_jiffy = NSEC_PER_SEC / HZ; /* preset: calibrating takes milliseconds */
 	lpj_fine = loops_per_jiffy;
 
-	strscpy(boot_command_line, lib_boot.command_line, COMMAND_LINE_SIZE);
-	*command_line = boot_command_line;
-	parse_early_param(); /* `quiet` must be known before the console is */
 	register_console(&lib_console);
 	atomic_notifier_chain_register(&panic_notifier_list, &panic_block);
 	add_device_randomness(lib_boot.seed, sizeof(lib_boot.seed));

@@ -23,6 +23,8 @@ static unsigned long other(long call, u64 ours, u64 theirs, unsigned long size)
 		long moved = lib_host(call, lib_memory_of, (long)&local, 1, (long)&remote, 1, 0);
 
 		if (moved <= 0)
+			moved = lib_copy_shared(ours, theirs, size, call == HOST_PROCESS_VM_WRITEV);
+		if (moved <= 0)
 			break;
 		ours += moved;
 		theirs += moved;

@@ -104,6 +104,15 @@ long lib_exec_left(struct lib_exec __user *to, char __user *strings, unsigned lo
 long lib_pages(unsigned long address, unsigned long count, bool write, u64 __user *to);
 long lib_area(unsigned long address, struct lib_area __user *to);
 bool lib_touch(unsigned long address);
+long lib_copy_shared(u64 ours, u64 theirs, unsigned long size, bool write);
+
+/* window.c: pages that guests have in their memory, where they may not have the rest of it. */
+struct address_space;
+struct page;
+void lib_reserve_window(void);
+bool lib_has_window(void);
+void lib_leave_window(struct page *page);
+long lib_move_into_window(struct address_space *mapping, struct page **pages, unsigned long number);
 long lib_disown_process(u32 pid);
 void lib_kick(struct lib_carrier *carrier);
 long lib_device_add(unsigned int number);

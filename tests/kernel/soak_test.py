@@ -1,0 +1,84 @@
+#!/usr/bin/env python3
+"""What takes long to go wrong: signals at any moment, and with SANDSTONE_SOAK an hour of everything in one sandbox."""
+
+import unittest
+
+import kernel_tier
+import sandstone_test
+
+# One sandbox, the same work again and again. Each round is checked, and the library kernel must not keep more and more memory.
+ROUNDS = r"""
+import os, sqlite3, subprocess, sys, time
+end, rounds, memory = time.monotonic() + float(sys.argv[1]), 0, []
+def run(script):
+    done = subprocess.run(["bash", "-c", "set -e; cd /tmp/work; " + script], stdout=-1, stderr=-2, text=True)
+    if done.returncode: sys.exit(f"round {rounds}: {script}: {done.returncode}\n{done.stdout}")
+    return done.stdout
+def available():
+    return next(int(line.split()[1]) for line in open("/proc/meminfo") if line.startswith("MemAvailable"))
+while time.monotonic() < end:
+    os.makedirs("/tmp/work")
+    run("for i in $(seq 8); do echo \"int f$i(int x) { return x * $i; }\" > f$i.c; done; printf 'lib.so: f1.o f2.o f3.o f4.o f5.o f6.o f7.o f8.o\n\tgcc -shared -o $@ $^\n' > Makefile; make -s -j4 CFLAGS=-fPIC")
+    run("git init -q .; git config user.email a@b; git config user.name n; git add .; git commit -qm one; git gc -q; git clone -q . two; test -e two/f8.c; git fsck")
+    run("tar cz /usr/include/linux 2> /dev/null | tar xz; diff -r /usr/include/linux usr/include/linux; find . -type f -print0 | xargs -0 -P 4 -n 40 cat | wc -c | grep -q ...")
+    run("node -e 'let n = 0; for (let i = 0; i < 1e6; i++) n += i; console.log(n)' | grep -x 499999500000")
+    run("redis-server --port 7000 --save '' > log & until redis-cli -p 7000 ping 2> /dev/null | grep -q PONG; do sleep 0.05; done; "
+        "redis-benchmark -p 7000 -n 2000 -q -t set,get,lpush > /dev/null; redis-cli -p 7000 shutdown nosave; wait")
+    d = sqlite3.connect("/tmp/work/x.db"); d.execute("pragma journal_mode=wal"); d.execute("create table t(a)")
+    children = []
+    for i in range(8):
+        pid = os.fork()
+        if pid == 0:
+            e = sqlite3.connect("/tmp/work/x.db", timeout=60)
+            for j in range(20): e.execute("insert into t values(?)", (j,)); e.commit()
+            os._exit(0)
+        children.append(pid)
+    if any(os.waitpid(pid, 0)[1] for pid in children) or d.execute("select count(*), sum(a) from t").fetchone() != (160, 1520): sys.exit("sqlite")
+    d.close()
+    for _ in range(200):
+        if os.fork() == 0: os._exit(0)
+    for _ in range(200): os.wait()
+    run("rm -rf /tmp/work")
+    rounds += 1
+    memory.append(available())
+first, last = (sum(memory[i:i + 3]) / 3 for i in (min(2, len(memory) - 3), -3)) if len(memory) > 5 else (1, 1)
+if last < first - (100 << 10): sys.exit(f"memory: {memory}")
+print("rounds:", rounds > 0)
+"""
+
+
+class Signals(kernel_tier.CompiledTestCase):
+    def race(self, mode):
+        program = self.program("race")
+        options = ["--syscall-mode", mode, "-v", f"{program.parent}:/t:ro"]
+        self.assert_ended(self.sandbox("/t/race", "30" if sandstone_test.SOAK else "1", options=options, timeout=120), 0, out="ok\n")
+
+    def test_at_any_moment(self):
+        self.race("rewrite")
+
+    def test_at_any_moment_unotify(self):
+        self.race("unotify")
+
+    @unittest.skipUnless(sandstone_test.SOAK, "long")
+    def test_at_any_moment_trap(self):
+        self.race("trap")
+
+
+@unittest.skipUnless(sandstone_test.SOAK, "an hour")
+class Everything(kernel_tier.TestCase):
+    HAS_IMAGE = True
+
+    def soak(self, mode):
+        ended = self.sandbox("/usr/bin/python3", "-c", ROUNDS, str(1800 // sandstone_test.PATIENCE),
+                             options=["--syscall-mode", mode, "--disk", "4g"], timeout=3000)
+        self.assert_ended(ended, 0, out="rounds: True\n")
+
+    def test_rewrite(self):
+        self.soak("rewrite")
+
+    def test_unotify(self):
+        self.soak("unotify")
+
+
+if __name__ == "__main__":
+    sandstone_test.main()
