@@ -80,7 +80,8 @@ int run(int argc, char** argv) {
                    options->disk_fd >= 0 ? "a disk image takes folders" : "show its folder, or add :ro"});
   }
   const uint64_t window = options->mode == runtime::Mode::notify ? options->memory / 4 >> 12 << 12 : 0;
-  auto image = libkernel::Image::load(options->image_fd, options->memory, libkernel::Image::Pages::huge, window);
+  auto image =
+      libkernel::Image::load(options->image_fd, options->memory, libkernel::Image::Pages::huge, window);
   if (!image) return fail(image.error());
   // Out of the way of what is closed: nobody else's may stay.
   const auto above = static_cast<unsigned>(image->descriptor()) + 1;

@@ -64,9 +64,10 @@ Result<Fd> make_memory(const char* name, uint64_t size) {
   return memfd;
 }
 
-// Huge pages below what every process touches: the image, what boot allocates behind it, and the kernel's table of pages,
-// 1/64 of the memory, at its end. It spares boot thousands of faults, and each process that joins some eighty. Where the
-// host has none (Linux before 6.1, memory in pieces) all works as well, with small pages, so errors are of no interest.
+// Huge pages below what every process touches: the image, what boot allocates behind it, and the kernel's
+// table of pages, 1/64 of the memory, at its end. It spares boot thousands of faults, and each process that
+// joins some eighty. Where the host has none (Linux before 6.1, memory in pieces) all works as well, with
+// small pages, so errors are of no interest.
 void use_huge_pages(std::byte* memory, uint64_t size) {
   constexpr uint64_t mask = ~uint64_t{LIB_HUGE_PAGE - 1};
   constexpr uint64_t front = 18ULL << 20;
@@ -107,7 +108,10 @@ Image::Image(Fd memfd, uint64_t size)
       header_(static_cast<lib_header*>(pointer(LIB_BASE + LIB_IMAGE_OFFSET))) {}
 
 Image::Image(Image&& other) noexcept
-    : memfd_(std::move(other.memfd_)), size_(std::exchange(other.size_, 0)), window_(other.window_), header_(other.header_) {}
+    : memfd_(std::move(other.memfd_)),
+      size_(std::exchange(other.size_, 0)),
+      window_(other.window_),
+      header_(other.header_) {}
 
 Image::~Image() {
   if (size_ == 0) return;
@@ -139,7 +143,8 @@ Result<Image> Image::load(const std::string& path, int file, uint64_t memory, Pa
     auto behind = make_memory("window", window);
     if (!behind) return behind.error();
     // And a page where there is none: who touches that gets SIGBUS.
-    if (auto mapped = reserve(LIB_BASE + memory, window + page, PROT_READ | PROT_WRITE, MAP_SHARED, behind->get());
+    if (auto mapped =
+            reserve(LIB_BASE + memory, window + page, PROT_READ | PROT_WRITE, MAP_SHARED, behind->get());
         !mapped)
       return mapped.error();
     image.window_ = window;

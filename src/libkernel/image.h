@@ -13,13 +13,17 @@ namespace sandstone::libkernel {
 
 class Image {
  public:
-  enum class Pages { small, huge };  // huge: 24 MiB and more are taken at once, and many processes can share it cheaply
+  enum class Pages {
+    small,
+    huge
+  };  // huge: 24 MiB and more are taken at once, and many processes can share it cheaply
 
   // Maps `memory` bytes (a multiple of the page size) and copies the image file `path` into them. Fails if
   // something of this process is in the way, as there can be one at a time.
   static Result<Image> load(const std::string& path, uint64_t memory);
-  // `file`: an open image; stays the caller's. `window`: as many bytes more, in a file of their own that nobody holds
-  // open, for pages that guests are to have in their memory where they may not have the rest (arch/lib/kernel/window.c).
+  // `file`: an open image; stays the caller's. `window`: as many bytes more, in a file of their own that
+  // nobody holds open, for pages that guests are to have in their memory where they may not have the rest
+  // (arch/lib/kernel/window.c).
   static Result<Image> load(int file, uint64_t memory, Pages pages, uint64_t window = 0);
 
   Image(Image&& other) noexcept;
@@ -30,7 +34,7 @@ class Image {
   [[nodiscard]] std::byte* memory() const;  // physical address 0
   [[nodiscard]] uint64_t memory_size() const { return size_; }
   [[nodiscard]] uint64_t window_size() const { return window_; }  // it follows
-  [[nodiscard]] int descriptor() const { return memfd_.get(); }  // of the memory file
+  [[nodiscard]] int descriptor() const { return memfd_.get(); }   // of the memory file
 
  private:
   static Result<Image> load(const std::string& path, int file, uint64_t memory, Pages pages, uint64_t window);

@@ -40,8 +40,8 @@ bool failed(long result) {
   return result < 0 && result > -4096;
 }
 
-// Maps the library kernel's memory from a physical address on. By notification nobody has its file open, but a
-// part of it is mapped, the window: there what is mapped shared is mapped once more.
+// Maps the library kernel's memory from a physical address on. By notification nobody has its file open, but
+// a part of it is mapped, the window: there what is mapped shared is mapped once more.
 long map_memory(uint64_t at, uint64_t size, uint64_t protection, uint64_t flags, uint64_t physical) {
   if (!by_notification()) return host_map(at, size, protection, flags | kFixed, boot.memory_fd, physical);
   if (physical < boot.memory_size) return -kEfault;
@@ -66,8 +66,8 @@ long fill(Thread* thread, uint64_t at, uint64_t count, uint64_t protection, bool
     for (long i = 0; i < got;) {
       long run = 1;
       while (i + run < got && physical[i + run] == physical[i] + static_cast<uint64_t>(run) * kPage) ++run;
-      map_memory(at + (done + static_cast<uint64_t>(i)) * kPage, static_cast<uint64_t>(run) * kPage, protection,
-                 shared ? kShared : kPrivate, physical[i]);
+      map_memory(at + (done + static_cast<uint64_t>(i)) * kPage, static_cast<uint64_t>(run) * kPage,
+                 protection, shared ? kShared : kPrivate, physical[i]);
       i += run;
     }
     done += static_cast<uint64_t>(got);
@@ -83,8 +83,8 @@ long reserve_file(uint64_t at, uint64_t size, uint64_t protection, bool shared) 
                     boot.memory_size + boot.window_size);
 }
 
-// By notification no guest has the library kernel's pages, but those of files that are mapped shared: a private
-// mapping of a file is a copy, read at once.
+// By notification no guest has the library kernel's pages, but those of files that are mapped shared: a
+// private mapping of a file is a copy, read at once.
 long copy_file(Thread* thread, uint64_t at, uint64_t size, uint64_t protection, uint64_t fd,
                uint64_t offset) {
   if (const long made =
@@ -292,8 +292,9 @@ long remap(Thread* thread, uint64_t at, uint64_t old_size, uint64_t size, uint64
   const Locked locked;
   lib_area area{};
   if (area_in(thread, at, old_size == 0 ? kPage : old_size, area) && area.start == at)
-    return by_notification() && area.shared == 0 ? remap_copy(thread, at, old_size, size, flags, wanted)
-                             : remap_file(thread, area, at, old_size, size, flags, wanted);
+    return by_notification() && area.shared == 0
+               ? remap_copy(thread, at, old_size, size, flags, wanted)
+               : remap_file(thread, area, at, old_size, size, flags, wanted);
   const long result = host(SYS_mremap, static_cast<long>(at), static_cast<long>(old_size),
                            static_cast<long>(size), static_cast<long>(flags), static_cast<long>(wanted));
   if (!failed(result) && has_files && (flags & kRemapFixed) != 0) library(thread, SYS_munmap, wanted, size);
@@ -308,7 +309,8 @@ long advise(Thread* thread, uint64_t at, uint64_t size, uint64_t advice) {
   const Locked locked;
   if (advice == kRemove && area_in(thread, at, page_up(size), area))
     return -kEinval;  // it would be the kernel's memory
-  if (advice == kDontNeed && by_notification() && area_in(thread, at, page_up(size), area) && area.shared == 0)
+  if (advice == kDontNeed && by_notification() && area_in(thread, at, page_up(size), area) &&
+      area.shared == 0)
     return 0;  // a copy cannot be read again
   return host(SYS_madvise, static_cast<long>(at), static_cast<long>(size), static_cast<long>(advice));
 }

@@ -1,5 +1,7 @@
 """Programs that people run, inside the tier `kernel`: shells, interpreters, compilers, databases, package tools."""
 
+import unittest
+
 import kernel_tier
 import sandstone_test
 
@@ -238,6 +240,11 @@ test $(find /usr 2>/dev/null | wc -l) -gt 5000
 grep -rl "no such words are anywhere" /usr/include /usr/lib/python3 | wc -l
 find x -name '*.py' -print0 | xargs -0 -n 50 -P 4 cat | wc -c | grep -q . && rm -rf x && ls
 """, timeout=120), 0, out="same\n0\na.tar.gz\n")
+
+    @unittest.skipUnless(sandstone_test.SOAK, "long")
+    def test_grep_over_all_of_usr(self):
+        script = "test $(find /usr -xdev -type f 2> /dev/null | wc -l) -gt 5000; grep -rl 'no such words ar[e] anywhere' /usr 2> /dev/null; echo $?"
+        self.assert_ended(self.script(script, timeout=600), 0, out="1\n")
 
     def test_dpkg(self):
         self.need("dpkg-deb")
