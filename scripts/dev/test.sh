@@ -43,6 +43,16 @@ suite() {
   say "== $name: $p passed, $f failed, $s skipped; $((SECONDS - start)) s"
 }
 
+# behind CMD...: starts CMD beside what follows, for `taken`, which waits for it, shows what it printed, and ends as it did.
+behind() {
+  ("$@" </dev/null >"$work/behind" 2>&1 && echo 0 >"$work/ended" || echo 1 >"$work/ended") &
+}
+taken() {
+  until [[ -s $work/ended ]]; do sleep 1; done
+  cat "$work/behind"
+  return "$(<"$work/ended")"
+}
+
 # The parts of a checkout's tests that ctest runs, and those that need no CMake and so can run anywhere.
 units() { ctest --test-dir "$root/build/$1" --output-on-failure --no-tests=error --timeout 600 "${@:2}"; }
 programs() { PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$1/tests/support/run_suites.py"; }
@@ -76,8 +86,10 @@ kernel_with_checks() {
 suite "units and sources" units release -LE 'python|kernel'
 suite "the library kernel" units release -L kernel
 if ((EUID == 0)); then
+  # At once: each waits more than it computes, and neither sees the other's files.
+  behind programs_as_nobody
   suite "programs as root" programs "$root"
-  suite "programs as an ordinary user" programs_as_nobody
+  suite "programs as an ordinary user" taken
 else
   say "dev: not root, so only the ordinary user's half runs, without the comparisons of the selftests and of other suites"
   suite "programs as an ordinary user" programs "$root"
