@@ -3,6 +3,7 @@
 
 #include <sandstone/result.h>
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -21,6 +22,9 @@ struct Options {
   runtime::Mode mode = runtime::Mode::trap;
   int trace_fd = -1;  // every call goes there
   bool trace_json = false;
+  int stats_fd = -1;        // calls are counted, and the last sample goes there
+  int stats_lines_fd = -1;  // a line of JSON goes there for each of stats_interval
+  std::chrono::milliseconds stats_interval{1000};
   bool verbose = false;   // the library kernel's console goes to standard error
   bool terminal = false;  // descriptor 0 is a terminal, and the guest gets one
   bool allow_writable_code = true;
