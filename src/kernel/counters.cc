@@ -37,7 +37,8 @@ uint64_t monotonic() {
   return static_cast<uint64_t>(time.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(time.tv_nsec);
 }
 
-// A copy of what the library kernel has filled in; torn if somebody writes there all the time, which only a guest does.
+// A copy of what the library kernel has filled in; torn if somebody writes there all the time, which only a
+// guest does.
 lib_counters copy_of(const lib_counters& from) {
   static_assert(sizeof(lib_counters) % sizeof(uint64_t) == 0);
   lib_counters copy;
@@ -104,9 +105,11 @@ bool Counters::read_kernels(Stats& stats) {
   stats.runnable = from.runnable;
   stats.descriptors = from.descriptors;
   for (size_t i = 0; i < stats.load.size(); ++i) stats.load[i] = static_cast<double>(from.load[i]) / 2048;
-  stats.memory = {from.memory_total,     from.memory_free,        from.memory_available,
-                  from.page_cache,       from.page_cache_dirty,   from.shared,
-                  from.slab_reclaimable, from.slab_unreclaimable, from.kernel_stacks, 0};
+  stats.memory = {from.memory_total,     from.memory_free,
+                  from.memory_available, from.page_cache,
+                  from.page_cache_dirty, from.shared,
+                  from.slab_reclaimable, from.slab_unreclaimable,
+                  from.kernel_stacks,    0};
   stats.forks = from.forks;
   stats.context_switches = from.context_switches;
   stats.interrupts = from.interrupts;

@@ -1,5 +1,5 @@
-// The sandbox's counters, read by the process that serves the devices: it shares the memory that they lie in, and trusts
-// nothing there.
+// The sandbox's counters, read by the process that serves the devices: it shares the memory that they lie in,
+// and trusts nothing there.
 #pragma once
 
 #include <sandstone/result.h>
@@ -43,8 +43,8 @@ class Counters {
   bool asks_ = true;
 };
 
-// Writes samples: the last one to `last_fd`, as a Stats, for whoever has started the sandbox; with `lines_fd` also a line of
-// JSON for each `interval`. Negative descriptors: not there.
+// Writes samples: the last one to `last_fd`, as a Stats, for whoever has started the sandbox; with `lines_fd`
+// also a line of JSON for each `interval`. Negative descriptors: not there.
 class StatsWriter {
  public:
   StatsWriter(Counters& counters, int last_fd, int lines_fd, std::chrono::milliseconds interval);

@@ -246,8 +246,8 @@ void run_kernel(Options options, libkernel::Image& image, Shared& shared) {
   if (!find_vdso(boot)) fail(shared, {"run-time", "cannot tell where the vdso is", "is /proc mounted?"});
   // A disk's files are not those of this process's root.
   const bool likely = options.mode == runtime::Mode::rewrite && options.disk_fd < 0;
-  const Entry entry = options.stats_fd < 0 ? Entry{(*runtime)->entry, 0}
-                                           : Entry{(*runtime)->counted, runtime::kCountedStep};
+  const Entry entry =
+      options.stats_fd < 0 ? Entry{(*runtime)->entry, 0} : Entry{(*runtime)->counted, runtime::kCountedStep};
   Ahead ahead = likely ? Ahead(entry) : Ahead();
   while (shared_word(shared.devices_ready) == 0) futex_wait(shared.devices_ready, 0);
   if (auto booted = boot_kernel(options, image); !booted) fail(shared, booted.error());

@@ -33,7 +33,7 @@ struct Options {
   bool read_only = false;  // the root
   int disk_fd = -1;        // an ext4 image whose file system is the root, instead of the jail's view
   enum class Disk : uint8_t { fresh, read_only, persistent } disk = Disk::fresh;
-  uint32_t uid = 0, gid = 0;  // of the command, inside
+  uint32_t uid = 0, gid = 0;           // of the command, inside
   std::string user;                    // the same as the disk's own files have it; empty: these ids
   std::vector<std::string> user_sets;  // HOME and USER, if they are to be that user's
   std::vector<std::string> variables;  // NAME=VALUE: the command's, beside those of this process

@@ -1,14 +1,15 @@
 // Sampler: the counters of a running sandbox, and what they have gained since the last look.
 //
-//   observe::Sampler sampler(read);               // read: fills a Stats; false: there is nothing to be read (any more)
-//   while (auto sample = sampler.sample()) {
+//   observe::Sampler sampler(read);               // read: fills a Stats; false: there is nothing to be read
+//   (any more) while (auto sample = sampler.sample()) {
 //     show(sample->stats.memory.page_cache);      // bytes, now
 //     show(sample->rate(sample->gained.context_switches));  // a second
 //   }
 //
-// A sample stops nobody: the library kernel fills in its part when it next passes by (linux/arch/lib/kernel/counters.c),
-// everything else is read where it lies. It costs the sandbox under a microsecond, and the reader some for each thread and
-// process that there is. Not for several threads at once. What Stats says of forged values holds here.
+// A sample stops nobody: the library kernel fills in its part when it next passes by
+// (linux/arch/lib/kernel/counters.c), everything else is read where it lies. It costs the sandbox under a
+// microsecond, and the reader some for each thread and process that there is. Not for several threads at
+// once. What Stats says of forged values holds here.
 #pragma once
 
 #include <sandstone/stats.h>

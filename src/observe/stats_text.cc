@@ -16,7 +16,9 @@ using Numbers = std::array<uint64_t, Stats::Calls::kNumbers>;
 
 std::string name_of(size_t number) {
   const calls::Call* call = calls::find(number);
-  return call != nullptr ? call->name : number + 1 == Stats::Calls::kNumbers ? "others" : fmt::format("call_{}", number);
+  return call != nullptr                        ? call->name
+         : number + 1 == Stats::Calls::kNumbers ? "others"
+                                                : fmt::format("call_{}", number);
 }
 
 std::string by_name(const Numbers& counts) {
@@ -45,9 +47,10 @@ std::string counts_json(const Stats& stats) {
       R"("forks":{},"context_switches":{},"interrupts":{},"softirqs":{{{}}},"calls":{{"total":{},)"
       R"("entries":{{"imm7":{},"pre":{},"post":{},"rel8":{},"trapped":{},"notified":{}}},"patched_share":{},)"
       R"("routes":{{"library":{},"host":{},"both":{},"refused":{}}},"by_name":{{{}}},"enosys":{{{}}}}})",
-      stats.forks, stats.context_switches, stats.interrupts, softirqs, stats.total_calls(), calls.imm7, calls.pre, calls.post,
-      calls.rel8, calls.trapped, calls.notified, share ? fmt::format("{:.6f}", *share) : "null", calls.library, calls.host,
-      calls.both, calls.refused, by_name(calls.by_number), by_name(calls.enosys));
+      stats.forks, stats.context_switches, stats.interrupts, softirqs, stats.total_calls(), calls.imm7,
+      calls.pre, calls.post, calls.rel8, calls.trapped, calls.notified,
+      share ? fmt::format("{:.6f}", *share) : "null", calls.library, calls.host, calls.both, calls.refused,
+      by_name(calls.by_number), by_name(calls.enosys));
 }
 
 std::string body(const Stats& stats) {
@@ -57,9 +60,9 @@ std::string body(const Stats& stats) {
       R"("memory":{{"total":{},"free":{},"available":{},"page_cache":{},"dirty":{},"shared":{},"slab_reclaimable":{},)"
       R"("slab_unreclaimable":{},"kernel_stacks":{},"anonymous":{}}},)",
       seconds(stats.time_ns), seconds(stats.kernel_time_ns), stats.processes, stats.threads, stats.runnable,
-      stats.descriptors, finite(stats.load[0]), finite(stats.load[1]), finite(stats.load[2]), memory.total, memory.free,
-      memory.available, memory.page_cache, memory.dirty, memory.shared, memory.slab_reclaimable, memory.slab_unreclaimable,
-      memory.kernel_stacks, memory.anonymous);
+      stats.descriptors, finite(stats.load[0]), finite(stats.load[1]), finite(stats.load[2]), memory.total,
+      memory.free, memory.available, memory.page_cache, memory.dirty, memory.shared, memory.slab_reclaimable,
+      memory.slab_unreclaimable, memory.kernel_stacks, memory.anonymous);
 }
 
 std::string mib(uint64_t bytes) {
@@ -85,8 +88,8 @@ std::string stats_json(const Stats& stats) {
 }
 
 std::string stats_json(const Sample& sample) {
-  return fmt::format(R"({{{}{},"since_last":{{"seconds":{:.6f},{}}}}})", body(sample.stats), counts_json(sample.stats),
-                     sample.seconds, counts_json(sample.gained));
+  return fmt::format(R"({{{}{},"since_last":{{"seconds":{:.6f},{}}}}})", body(sample.stats),
+                     counts_json(sample.stats), sample.seconds, counts_json(sample.gained));
 }
 
 std::string stats_table(const Stats& stats) {
@@ -102,15 +105,16 @@ std::string stats_table(const Stats& stats) {
       "memory     {}: {} free, {} page cache ({} of it in memory only), {} slab, {} kernel stacks\n"
       "           {} anonymous, of the host's\n"
       "calls      {}: {} library, {} host, {} both, {} refused\n",
-      seconds(stats.time_ns), stats.processes, stats.threads, stats.runnable, stats.forks, stats.context_switches,
-      stats.interrupts, softirqs, finite(stats.load[0]), finite(stats.load[1]), finite(stats.load[2]), stats.descriptors,
-      mib(memory.total), mib(memory.free), mib(memory.page_cache), mib(memory.shared),
-      mib(memory.slab_reclaimable + memory.slab_unreclaimable), mib(memory.kernel_stacks), mib(memory.anonymous),
-      stats.total_calls(), calls.library, calls.host, calls.both, calls.refused);
+      seconds(stats.time_ns), stats.processes, stats.threads, stats.runnable, stats.forks,
+      stats.context_switches, stats.interrupts, softirqs, finite(stats.load[0]), finite(stats.load[1]),
+      finite(stats.load[2]), stats.descriptors, mib(memory.total), mib(memory.free), mib(memory.page_cache),
+      mib(memory.shared), mib(memory.slab_reclaimable + memory.slab_unreclaimable), mib(memory.kernel_stacks),
+      mib(memory.anonymous), stats.total_calls(), calls.library, calls.host, calls.both, calls.refused);
   if (const auto share = stats.patched_share())
-    text += fmt::format("patched    {:.2f} %: {} imm7, {} pre, {} post, {} rel8; {} trapped\n", *share * 100, calls.imm7,
-                        calls.pre, calls.post, calls.rel8, calls.trapped);
-  if (const auto names = most(calls.by_number, 8); !names.empty()) text += fmt::format("most       {}\n", names);
+    text += fmt::format("patched    {:.2f} %: {} imm7, {} pre, {} post, {} rel8; {} trapped\n", *share * 100,
+                        calls.imm7, calls.pre, calls.post, calls.rel8, calls.trapped);
+  if (const auto names = most(calls.by_number, 8); !names.empty())
+    text += fmt::format("most       {}\n", names);
   if (const auto names = most(calls.enosys, 8); !names.empty()) text += fmt::format("ENOSYS     {}\n", names);
   return text;
 }

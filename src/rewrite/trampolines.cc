@@ -6,8 +6,8 @@
 namespace sandstone::rewrite {
 namespace {
 
-constexpr size_t kAlignment = 16;  // a trampoline then mostly takes one line of the instruction cache
-constexpr std::byte kFill{0xcc};   // int3
+constexpr size_t kAlignment = 16;        // a trampoline then mostly takes one line of the instruction cache
+constexpr std::byte kFill{0xcc};         // int3
 constexpr size_t kEntries = kForms - 1;  // one for each form but `none`, at the start
 static_assert(kEntries * sizeof(uint64_t) % kAlignment == 0);
 

@@ -27,8 +27,8 @@ inline constexpr uint64_t kRingCapacity = 64 << 10;
 inline constexpr uint64_t kRingStride = kRingCapacity + 4096;
 inline constexpr uint64_t kRingsSize = 4096 + kRingStride * LIB_MAX_CARRIERS;  // from kRingsInUse on
 
-// With counting: how many slots have been in use at most, and Counts for each. Whoever has a slot adds to its Counts, which
-// nobody clears. In the modes in which guests reach them they can write what they like there.
+// With counting: how many slots have been in use at most, and Counts for each. Whoever has a slot adds to its
+// Counts, which nobody clears. In the modes in which guests reach them they can write what they like there.
 inline constexpr uint64_t kCountsInUse = LIB_RUNTIME + 0xe000000000;
 inline constexpr uint64_t kCounts = kCountsInUse + 4096;
 inline constexpr uint64_t kCountsStride = 8192;

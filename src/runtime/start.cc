@@ -58,7 +58,9 @@ extern "C" [[noreturn]] void rt_start_here(Start* start) {
 
 extern "C" {
 extern const Header rt_header;
-[[gnu::section(".header"), gnu::used]] const Header rt_header{kMagic, &boot, start_runtime,
+[[gnu::section(".header"), gnu::used]] const Header rt_header{kMagic,
+                                                              &boot,
+                                                              start_runtime,
                                                               reinterpret_cast<uint64_t>(rt_entry),
                                                               reinterpret_cast<uint64_t>(rt_notify_end),
                                                               reinterpret_cast<uint64_t>(rt_counted)};

@@ -145,7 +145,8 @@ void leave_host(Thread* thread) {
     __atomic_store_n(&parent->vfork_done, 1, __ATOMIC_RELEASE);
     host(SYS_futex, word(&parent->vfork_done), kFutexWake, 1);
   }
-  // A kick that comes late must find no handler: the slot, with the stack that it would run on, is somebody else's then.
+  // A kick that comes late must find no handler: the slot, with the stack that it would run on, is somebody
+  // else's then.
   const uint64_t all = ~uint64_t{0};
   host(SYS_rt_sigprocmask, 2 /* SIG_SETMASK */, word(&all), 0, 8);
   end_thread(&thread->carrier->used, &threads_alive);

@@ -1,4 +1,5 @@
-// The trail, a record of each call with what its arguments point to, in the ring of the thread's slot; and the slot's Counts.
+// The trail, a record of each call with what its arguments point to, in the ring of the thread's slot; and
+// the slot's Counts.
 #pragma once
 
 #include "runtime/thread.h"

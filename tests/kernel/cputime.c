@@ -1,5 +1,5 @@
-// CPU time: what a program uses on the host's CPUs counts in its times, its children's, its timers and its limits. A process's
-// own clock is answered by the host itself, so the rest is compared with it.
+// CPU time: what a program uses on the host's CPUs counts in its times, its children's, its timers and its
+// limits. A process's own clock is answered by the host itself, so the rest is compared with it.
 #include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
@@ -164,7 +164,8 @@ static double in_proc(pid_t child) {
   snprintf(path, sizeof path, "/proc/%d/stat", child);
   FILE* file = fopen(path, "r");
   CHECK(file != NULL);
-  CHECK(fscanf(file, "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system) == 2);
+  CHECK(fscanf(file, "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system) ==
+        2);
   fclose(file);
   return (double)(user + system) / 100;
 }
