@@ -3,9 +3,11 @@
 
 #include <sandstone/event.h>
 #include <sandstone/run_spec.h>
+#include <sandstone/stats.h>
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -52,6 +54,7 @@ struct Outcome {
   Usage usage;
   std::vector<Denial> denials;            // folded; at most kMaxDenials, the rest counted below
   uint64_t denials_dropped = 0;
+  std::optional<Stats> stats;             // with RunSpec::stats: at the end, or a moment before one by force
   Error error;                            // causes failed, not_executable and not_found
 
   static constexpr size_t kMaxDenials = 1000;

@@ -105,6 +105,9 @@ struct RunSpec {
   bool audit = false;              // the calls are seen and answered where the workload cannot reach: chooses unotify
   std::string trace;               // a file for a line about each system call; "-": standard error; empty: none
   bool trace_json = false;         // in JSON, one object a line
+  bool stats = false;              // count what its kernel does: Outcome::stats
+  std::string stats_file;          // a file for lines of JSON about it; empty: none. Counts as well
+  std::chrono::milliseconds stats_interval{1000};  // between two of its lines
   bool writable_code = true;       // memory may be writable and executable at once, as just-in-time compilers want it
 
   // Environment: only what is named here, and a small default (PATH, HOME, USER, LANG, TERM with a terminal).
@@ -135,6 +138,8 @@ struct RunSpec {
   // Refuses what no tier could run: no command, a relative mount point, impossible combinations. The Error's
   // place is the command line's flag for the field. Sees the spec alone, never the host.
   [[nodiscard]] Result<void> check() const;
+
+  [[nodiscard]] bool counts_stats() const { return stats || !stats_file.empty(); }
 
   // What `automatic` comes to.
   [[nodiscard]] SyscallMode chosen_syscall_mode() const {

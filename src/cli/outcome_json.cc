@@ -1,6 +1,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/outcome_text.h"
+#include "observe/stats_text.h"
 
 namespace sandstone::cli {
 namespace {
@@ -59,6 +60,7 @@ std::string outcome_json(const RunSpec& spec, const Outcome& outcome) {
         {{"wall", missing.wall}, {"reason", missing.reason}, {"remedy", missing.remedy}});
   out["limits_hit"] = outcome.limits_hit;
   out["usage"] = usage_json(outcome.usage);
+  if (outcome.stats) out["stats"] = Json::parse(observe::stats_json(*outcome.stats));
   out["denials"] = Json::array();
   for (const auto& denial : outcome.denials) {
     Json entry = {{"time", seconds(denial.since_start)}};

@@ -22,6 +22,7 @@
 #include "cli/report_file.h"
 #include "engine/foreground.h"
 #include "net/rule.h"
+#include "observe/stats_text.h"
 #include "spec/config.h"
 #include "spec/config_json.h"
 #include "spec/config_values.h"
@@ -224,6 +225,12 @@ void tell(const Request& request, const Outcome& outcome) {
   say(escape_for_terminal(fmt::format("--best-effort: went on without {}", names)));
 }
 
+void tell_stats(const Outcome& outcome) {
+  if (!outcome.stats) return say("--stats: it ended before its kernel had counted anything");
+  say("what its kernel did");
+  (void)write_all(STDERR_FILENO, observe::stats_table(*outcome.stats)).ok();
+}
+
 int run(const Request& request) {
   if (request.spec.terminal && ::isatty(STDIN_FILENO) == 0)
     return fail(Error{"-t", "the input device is not a terminal", "leave -t out, or run it from a terminal"});
@@ -240,6 +247,7 @@ int run(const Request& request) {
   if (events) events->finish();
 
   tell(request, outcome);
+  if (request.spec.stats) tell_stats(outcome);
   if (reports->json)
     if (auto result = reports->json->write(outcome_json(request.spec, outcome)); !result)
       return fail(result.error());

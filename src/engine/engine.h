@@ -36,6 +36,7 @@ struct Ending {
   bool out_of_memory = false;
   bool disk_full = false;
   bool forks_refused = false;
+  std::optional<Stats> stats;
 };
 
 class Workload {

@@ -187,6 +187,7 @@ void Supervisor::conclude(Outcome& outcome) {
   outcome.walls = workload_->walls();
   outcome.missing = workload_->missing();
   outcome.usage = ending.usage;
+  outcome.stats = ending.stats;
   outcome.usage.wall = recorder_.since_start();
   outcome.usage.output_bytes = carried();
   if (ending.out_of_memory) recorder_.limit("memory");

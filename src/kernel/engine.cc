@@ -14,6 +14,7 @@
 
 #include "jail/program.h"
 #include "jail/workload.h"
+#include "kernel/workload.h"
 #include "net/user_network.h"
 
 namespace sandstone::kernel {
@@ -76,10 +77,10 @@ Result<std::pair<Fd, Fd>> make_wire() {
 }
 
 // With the caller's own rights, out of the jail's reach.
-Result<Fd> open_trace(const std::string& path) {
+Result<Fd> open_output(const char* flag, const std::string& path) {
   Fd file(path == "-" ? ::fcntl(2, F_DUPFD_CLOEXEC, 3)
                       : ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0600));
-  if (!file.valid()) return system_error("--trace", fmt::format("cannot open {}", path), errno);
+  if (!file.valid()) return system_error(flag, fmt::format("cannot open {}", path), errno);
   return file;
 }
 
@@ -102,7 +103,7 @@ uint32_t own_threads(const RunSpec& spec) {
                                      [](const Mount& mount) { return mount.kind == Mount::Kind::bind; });
   return 11 + static_cast<uint32_t>(volumes) + (mode == SyscallMode::rewrite ? 1 : 0) +
          (mode == SyscallMode::unotify ? 3 : 0) + (spec.network == Network::user ? 2 : 0) +
-         (spec.trace.empty() ? 0 : 1);
+         (spec.trace.empty() ? 0 : 1) + (spec.counts_stats() ? 1 : 0);
 }
 
 // The library kernel's share of -m: its caches then give way before the host has to kill. The rest is for
@@ -129,7 +130,7 @@ void add_identity(const RunSpec& spec, const Add& add) {
       add("--user-sets", name);
 }
 
-Result<jail::Program> program_for(const RunSpec& spec) {
+Result<jail::Program> program_for(const RunSpec& spec, const Fd& stats) {
   auto executable = open_part("sandstone-kernel", nullptr);
   if (!executable) return executable.error();
   auto copy = sealed(*executable, "sandstone-kernel");
@@ -161,10 +162,21 @@ Result<jail::Program> program_for(const RunSpec& spec) {
       add("--loopback-ports", fmt::format("{}-{}", plan.loopback[i].first, plan.loopback[i].last));
   }
   if (!spec.trace.empty()) {
-    auto file = open_trace(spec.trace);
+    auto file = open_output("--trace", spec.trace);
     if (!file) return file.error();
     hand("--trace-fd", std::move(*file));
     if (spec.trace_json) words.emplace_back("--trace-json");
+  }
+  if (stats.valid()) {
+    Fd shared = stats.duplicate();
+    if (!shared.valid()) return system_error("--stats", "cannot share its file", errno);
+    hand("--stats-fd", std::move(shared));
+  }
+  if (!spec.stats_file.empty()) {
+    auto file = open_output("--stats-file", spec.stats_file);
+    if (!file) return file.error();
+    hand("--stats-lines-fd", std::move(*file));
+    add("--stats-interval", std::to_string(spec.stats_interval.count()));
   }
   if (!spec.disk_image.empty()) {
     auto disk = open_disk(spec);
@@ -204,12 +216,21 @@ class KernelEngine final : public engine::Engine {
                    "use --tier full, or -v for what is to stay"};
     RunSpec inside = spec;
     if (inside.limits.pids) *inside.limits.pids += own_threads(spec);
-    auto program = program_for(inside);
+    Fd stats;
+    if (spec.counts_stats()) {
+      auto file = make_stats_file();
+      if (!file) return file.error();
+      stats = std::move(*file);
+    }
+    auto program = program_for(inside, stats);
     if (!inside.user) inside.user = User{0, 0};  // whole root: it is that of the library kernel alone
     if (!spec.disk_image.empty())
       inside.working_directory.clear();  // it is the image's, and need not be in the jail's view
     if (!program) return program.error();
-    return jail::JailWorkload::start(inside, std::move(ports), &*program);
+    auto workload = jail::JailWorkload::start(inside, std::move(ports), &*program);
+    if (!workload || !stats.valid()) return workload;
+    return std::unique_ptr<engine::Workload>(
+        std::make_unique<CountedWorkload>(std::move(*workload), std::move(stats)));
   }
 };
 

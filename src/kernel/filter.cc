@@ -70,7 +70,6 @@ constexpr uint32_t kCalls[] = {
     SYS_clock_gettime,
     SYS_clock_nanosleep,
     SYS_getrusage,
-    SYS_times,
     // the size of the terminal, and a stricter filter
     SYS_ioctl,
     SYS_seccomp,
@@ -110,7 +109,6 @@ constexpr uint32_t kGuestsCalls[] = {
     SYS_restart_syscall,
     SYS_clock_gettime,
     SYS_getrusage,
-    SYS_times,
 };
 
 // What clone(2) can ask for: the bit of a time namespace is a part of the signal's there.

@@ -117,6 +117,7 @@ void fill_boot(runtime::Boot& boot, const Options& options, libkernel::Image& im
   if (boot.minimum_signal_stack == 0) boot.minimum_signal_stack = 2048;
   boot.mode = options.mode;
   boot.trace = options.trace_fd >= 0 && options.mode != runtime::Mode::notify ? 1 : 0;
+  boot.count = options.stats_fd >= 0 && options.mode != runtime::Mode::notify ? 1 : 0;
   const lib_boot& clock = *image.header().boot;
   boot.tsc_base = clock.tsc_base;
   boot.tsc_multiplier = clock.tsc_multiplier;
@@ -245,7 +246,9 @@ void run_kernel(Options options, libkernel::Image& image, Shared& shared) {
   if (!find_vdso(boot)) fail(shared, {"run-time", "cannot tell where the vdso is", "is /proc mounted?"});
   // A disk's files are not those of this process's root.
   const bool likely = options.mode == runtime::Mode::rewrite && options.disk_fd < 0;
-  Ahead ahead = likely ? Ahead((*runtime)->entry) : Ahead();
+  const Entry entry =
+      options.stats_fd < 0 ? Entry{(*runtime)->entry, 0} : Entry{(*runtime)->counted, runtime::kCountedStep};
+  Ahead ahead = likely ? Ahead(entry) : Ahead();
   while (shared_word(shared.devices_ready) == 0) futex_wait(shared.devices_ready, 0);
   if (auto booted = boot_kernel(options, image); !booted) fail(shared, booted.error());
   fill_boot(boot, options, image);
@@ -300,11 +303,11 @@ void run_kernel(Options options, libkernel::Image& image, Shared& shared) {
   streams.start();
   ahead.finish();
   if (options.mode == runtime::Mode::rewrite)
-    start_rewriter(init, boot.patches_fd, (*runtime)->entry, std::move(ahead));
+    start_rewriter(init, boot.patches_fd, entry, std::move(ahead));
   leave_rseq();
   std::optional<Answerer> answerer;
   if (options.mode == runtime::Mode::notify) {
-    answerer.emplace(init, undertaker, (*runtime)->notify_end, options.trace_fd >= 0);
+    answerer.emplace(init, undertaker, (*runtime)->notify_end, options.trace_fd >= 0, options.stats_fd >= 0);
     answerer->expect(guest.carrier(), first, first);
   }
   if (auto started =
@@ -323,6 +326,10 @@ void run_kernel(Options options, libkernel::Image& image, Shared& shared) {
       shared.wait_status = status;
       shared.exec_error = static_cast<int32_t>(-shared.start.error);
       shared.ended = 1;
+      if (options.stats_fd >= 0) {  // how it was at the end: served at the end of a call
+        header.interrupt(LIB_INTERRUPT_COUNT);
+        init.call(SYS_getppid);
+      }
       break;
     }
     if (ended == -EIO || ended == -ESRCH) {

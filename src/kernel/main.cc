@@ -22,6 +22,7 @@
 #include "devices/folder.h"
 #include "devices/image.h"
 #include "devices/rng.h"
+#include "kernel/counters.h"
 #include "kernel/guest.h"
 #include "kernel/network.h"
 #include "kernel/signals.h"
@@ -89,6 +90,8 @@ int run(int argc, char** argv) {
   Fd frames = keep(options->frames_fd);
   Fd disk = keep(options->disk_fd);
   const Fd trace = keep(options->trace_fd);
+  const Fd stats = keep(options->stats_fd);
+  const Fd stats_lines = keep(options->stats_lines_fd);
   ::close_range(3, above - 2, 0);
   void* page = ::mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (page == MAP_FAILED) return fail(system_error("sandstone-kernel", "mmap", errno));
@@ -102,6 +105,9 @@ int run(int argc, char** argv) {
 
   if (trace.valid())
     if (auto mapped = Tracer::map_rings(); !mapped) return fail(mapped.error());
+  Counters counters(image->header(), [&interrupts](unsigned number) { interrupts.raise(number); });
+  if (stats.valid())
+    if (auto mapped = Counters::map(); !mapped) return fail(mapped.error());
   hold_signals();
   const pid_t kernel = ::fork();
   if (kernel < 0) return fail(system_error("sandstone-kernel", "fork", errno));
@@ -161,6 +167,9 @@ int run(int argc, char** argv) {
   if (frames.valid()) add(make_card(std::move(frames)));
   std::optional<Tracer> tracer;
   if (trace.valid()) tracer.emplace(trace.get(), options->trace_json);
+  std::optional<StatsWriter> stats_writer;
+  counters.except(kernel);
+  if (stats.valid()) stats_writer.emplace(counters, stats.get(), stats_lines.get(), options->stats_interval);
   libkernel::shared_word(shared.devices_ready) = 1;
   libkernel::futex_wake(shared.devices_ready);
 
@@ -169,6 +178,8 @@ int run(int argc, char** argv) {
   }
   for (const auto& host : hosts) host->settle();  // the last of the frames
   tracer.reset();
+  counters.stop_asking();
+  stats_writer.reset();
   if (shared.ended == 0) {
     if (shared.failed == 0)
       std::fprintf(stderr, "sandstone: the library kernel's process has ended (%s %d)\n",

@@ -121,6 +121,7 @@ void Answerer::expect(lib_carrier* carrier, int32_t task, int32_t process) {
 
 void Answerer::start(int listener) {
   listener_ = listener;
+  if (count_) *reinterpret_cast<uint32_t*>(runtime::kCountsInUse) = 1;  // NOLINT: a fixed address
   ::ioctl(listener_, kSetFlags, kSyncWakeUp);  // a host that does not know it wakes them as it likes
   for (int i = 0; i < kLeastIdle; ++i) add_receiver();
   libkernel::quiet_thread([this] { watch_deaths(); }).detach();
@@ -186,6 +187,17 @@ int64_t Answerer::make(const Owned& guest, uint64_t number, const uint64_t (&wor
   return result;
 }
 
+int64_t Answerer::make_watched(const Owned& guest, uint64_t number, const uint64_t (&words)[6], bool held) {
+  const uint64_t as = number == LIB_CALL_CLONE ? SYS_clone : number;
+  if (!count_ || as > calls::kLastNumber) return make_traced(guest, number, words, held);
+  auto& counts = *reinterpret_cast<runtime::Counts*>(runtime::kCounts);  // NOLINT: a fixed address
+  std::atomic_ref(counts.entries[runtime::Counts::kNotified]).fetch_add(1, std::memory_order_relaxed);
+  std::atomic_ref(counts.calls[as]).fetch_add(1, std::memory_order_relaxed);
+  const int64_t result = make_traced(guest, number, words, held);
+  if (result == -ENOSYS) std::atomic_ref(counts.enosys[as]).fetch_add(1, std::memory_order_relaxed);
+  return result;
+}
+
 int64_t Answerer::make_traced(const Owned& guest, uint64_t number, const uint64_t (&words)[6], bool held) {
   if (!trace_ || (number > calls::kLastNumber && number != LIB_CALL_CLONE))
     return make(guest, number, words, held);
@@ -222,7 +234,7 @@ int64_t Answerer::answer_own(const Owned& guest, const seccomp_notif& call) {
   if (!is_librarys(number)) return -ENOSYS;
   uint64_t words[6];
   memcpy(words, call.data.args, sizeof words);
-  const int64_t result = make_traced(guest, number, words, false);
+  const int64_t result = make_watched(guest, number, words, false);
   guest->again = 0;
   if (guest->status == LIB_RETURNED) return result;
   // The thread asks for it before its code goes on.
@@ -256,7 +268,7 @@ int64_t Answerer::answer_request(const Owned& guest, const seccomp_notif& call) 
       break;
     default:
       if (!is_librarys(request.number) && !is_runtimes(request.number)) return -ENOSYS;
-      result = make_traced(guest, request.number, request.words, request.held != 0);
+      result = make_watched(guest, request.number, request.words, request.held != 0);
   }
   if (guest->carrier->hold == 2) copy_in(slot).hold = 2;
   if (guest->status == LIB_RETURNED) return result;
@@ -286,7 +298,7 @@ int64_t Answerer::clone(const Owned& guest, const uint64_t (&words)[6]) {
   lib_carrier* carrier = take_carrier(*header_);
   if (carrier == nullptr) return -EAGAIN;
   carrier->kick = runtime::kKick;
-  const int64_t pid = make_traced(guest, LIB_CALL_CLONE, {words[0], words[1], words[2]}, false);
+  const int64_t pid = make_watched(guest, LIB_CALL_CLONE, {words[0], words[1], words[2]}, false);
   if (pid < 0) {
     carrier->used = 0;
     return pid;

@@ -23,9 +23,13 @@ class Answerer {
  public:
   // `undertaker`: a task of our own, with whose rights those of dead processes are killed. `trace`: each call
   // of a guest's that reaches the library kernel is recorded here, in rings that no guest has in its memory
-  // (kernel/tracer.h).
-  Answerer(Task& init, Task undertaker, uint64_t notify_end, bool trace)
-      : header_(&init.header()), undertaker_(undertaker), notify_end_(notify_end), trace_(trace) {}
+  // (kernel/tracer.h). `count`: they are counted, in the first slot's Counts, which no guest has either.
+  Answerer(Task& init, Task undertaker, uint64_t notify_end, bool trace, bool count)
+      : header_(&init.header()),
+        undertaker_(undertaker),
+        notify_end_(notify_end),
+        trace_(trace),
+        count_(count) {}
 
   // A thread may begin with the task that the carrier is bound to.
   void expect(lib_carrier* carrier, int32_t task, int32_t process);
@@ -54,6 +58,7 @@ class Answerer {
   int64_t answer(const seccomp_notif& call);
   int64_t answer_own(const Owned& guest, const seccomp_notif& call);
   int64_t answer_request(const Owned& guest, const seccomp_notif& call);
+  int64_t make_watched(const Owned& guest, uint64_t number, const uint64_t (&words)[6], bool held);
   int64_t make_traced(const Owned& guest, uint64_t number, const uint64_t (&words)[6], bool held);
   int64_t make(const Owned& guest, uint64_t number, const uint64_t (&words)[6], bool held);
   int64_t due(const Owned& guest);
@@ -73,7 +78,7 @@ class Answerer {
   std::mutex undertakers_;
   Task undertaker_;
   uint64_t notify_end_;
-  bool trace_;
+  bool trace_, count_;
   int listener_ = -1;
   std::mutex mutex_;
   std::unordered_map<int, Owned> guests_;  // by tid

@@ -30,6 +30,12 @@ Result<Options> parse(int argc, char** argv) {
       options.trace_fd = std::atoi(value().c_str());
     else if (flag == "--trace-json")
       options.trace_json = true;
+    else if (flag == "--stats-fd")
+      options.stats_fd = std::atoi(value().c_str());
+    else if (flag == "--stats-lines-fd")
+      options.stats_lines_fd = std::atoi(value().c_str());
+    else if (flag == "--stats-interval")
+      options.stats_interval = std::chrono::milliseconds(std::strtoll(value().c_str(), nullptr, 10));
     else if (flag == "--memory")
       options.memory = std::strtoull(value().c_str(), nullptr, 10);
     else if (flag == "--mode") {

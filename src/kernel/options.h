@@ -3,6 +3,7 @@
 
 #include <sandstone/result.h>
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -21,6 +22,9 @@ struct Options {
   runtime::Mode mode = runtime::Mode::trap;
   int trace_fd = -1;  // every call goes there
   bool trace_json = false;
+  int stats_fd = -1;        // calls are counted, and the last sample goes there
+  int stats_lines_fd = -1;  // a line of JSON goes there for each of stats_interval
+  std::chrono::milliseconds stats_interval{1000};
   bool verbose = false;   // the library kernel's console goes to standard error
   bool terminal = false;  // descriptor 0 is a terminal, and the guest gets one
   bool allow_writable_code = true;
@@ -29,7 +33,7 @@ struct Options {
   bool read_only = false;  // the root
   int disk_fd = -1;        // an ext4 image whose file system is the root, instead of the jail's view
   enum class Disk : uint8_t { fresh, read_only, persistent } disk = Disk::fresh;
-  uint32_t uid = 0, gid = 0;  // of the command, inside
+  uint32_t uid = 0, gid = 0;           // of the command, inside
   std::string user;                    // the same as the disk's own files have it; empty: these ids
   std::vector<std::string> user_sets;  // HOME and USER, if they are to be that user's
   std::vector<std::string> variables;  // NAME=VALUE: the command's, beside those of this process

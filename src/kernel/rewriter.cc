@@ -41,7 +41,7 @@ PatchTable& table() {
 
 class Rewriter {
  public:
-  Rewriter(Task task, int fd, uint64_t entry, Ahead ahead)
+  Rewriter(Task task, int fd, Entry entry, Ahead ahead)
       : task_(task), fd_(fd), entry_(entry), ahead_(std::move(ahead)) {}
 
   [[noreturn]] void run() {
@@ -156,7 +156,7 @@ class Rewriter {
 
   Task task_;
   int fd_;
-  uint64_t entry_;
+  Entry entry_;
   Ahead ahead_;
   uint64_t end_ = 0;
 };
@@ -173,7 +173,7 @@ Result<Fd> make_patch_table() {
   return file;
 }
 
-void start_rewriter(Task& init, int patches_fd, uint64_t entry, Ahead ahead) {
+void start_rewriter(Task& init, int patches_fd, Entry entry, Ahead ahead) {
   const Task task = helper_of(init);
   if (task.valid())
     libkernel::quiet_thread([task, patches_fd, entry, ahead = std::move(ahead)]() mutable {

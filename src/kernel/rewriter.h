@@ -13,8 +13,7 @@ namespace sandstone::kernel {
 // Maps the table, before the first guest. The file of patches, to be inherited by the guests.
 Result<Fd> make_patch_table();
 
-// Answers for ever, on a thread of its own. `entry` is where call sites go on (runtime::Header); `ahead` is
-// asked first.
-void start_rewriter(Task& init, int patches_fd, uint64_t entry, Ahead ahead);
+// Answers for ever, on a thread of its own. `ahead` is asked first.
+void start_rewriter(Task& init, int patches_fd, Entry entry, Ahead ahead);
 
 }  // namespace sandstone::kernel

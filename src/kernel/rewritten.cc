@@ -51,7 +51,7 @@ Bytes first_of(std::span<const char* const> paths) {
 
 }  // namespace
 
-Rewritten rewrite_part(std::span<const std::byte> file, const Part& part, uint64_t entry) {
+Rewritten rewrite_part(std::span<const std::byte> file, const Part& part, Entry entry) {
   for (const rewrite::CodeSegment& segment : rewrite::code_segments(file)) {
     if (segment.file_offset < part.offset || segment.file_offset - part.offset >= part.length) continue;
     const uint64_t skip = segment.file_offset - part.offset;
@@ -60,14 +60,15 @@ Rewritten rewrite_part(std::span<const std::byte> file, const Part& part, uint64
                                     .address = segment.address,
                                     .trampolines = part.distance - static_cast<int64_t>(skip),
                                     .capacity = kMostTrampolines,
-                                    .entry = entry,
+                                    .entry = entry.address,
+                                    .entry_step = entry.step,
                                     .starts = segment.starts,
                                     .landings = segment.landings})};
   }
   return {};
 }
 
-std::vector<Ahead::Known> Ahead::rewrite_likely(uint64_t entry) {
+std::vector<Ahead::Known> Ahead::rewrite_likely(Entry entry) {
   std::vector<Known> known;
   for (const auto& paths : kLikely) known.push_back({.file = first_of(paths)});
   if (!confine(domain_filter(), Confine::this_thread)) return {};
@@ -82,7 +83,7 @@ std::vector<Ahead::Known> Ahead::rewrite_likely(uint64_t entry) {
   return known;
 }
 
-Ahead::Ahead(uint64_t entry) {
+Ahead::Ahead(Entry entry) {
   std::promise<std::vector<Known>> promise;
   coming_ = promise.get_future();
   thread_ = libkernel::quiet_thread(

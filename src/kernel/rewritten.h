@@ -39,8 +39,12 @@ struct Rewritten {
   rewrite::Result made;  // no trampolines: there was nothing to patch
 };
 
-// `entry` is where call sites go on (runtime::Header).
-Rewritten rewrite_part(std::span<const std::byte> file, const Part& part, uint64_t entry);
+// Where call sites go on (runtime::Header), and how much further those of the next form do.
+struct Entry {
+  uint64_t address = 0, step = 0;
+};
+
+Rewritten rewrite_part(std::span<const std::byte> file, const Part& part, Entry entry);
 
 // Rewrites what a dynamic program maps first, the loader and the C library of this process's root, on a
 // thread of its own: the library kernel boots meanwhile. The thread confines itself to domain_filter() before
@@ -48,7 +52,7 @@ Rewritten rewrite_part(std::span<const std::byte> file, const Part& part, uint64
 class Ahead {
  public:
   Ahead() = default;  // knows nothing
-  explicit Ahead(uint64_t entry);
+  explicit Ahead(Entry entry);
 
   // Waits for the thread's end. Once, before anything else.
   void finish();
@@ -61,7 +65,7 @@ class Ahead {
   [[nodiscard]] const Known* find(uint64_t size, const Part& part) const;
 
  private:
-  static std::vector<Known> rewrite_likely(uint64_t entry);
+  static std::vector<Known> rewrite_likely(Entry entry);
 
   std::future<std::vector<Known>> coming_;
   std::vector<Known> known_;

@@ -100,13 +100,14 @@ bool Patcher::try_before(const Window& window, Site& site, bool strict) {
     bool moved = true;
     for (auto one = run.rbegin(); one != run.rend(); ++one)
       moved = moved && trampolines_.move(*one, *window.at(*one));
-    moved = moved && trampolines_.call(site.offset);
+    const Form form = run.size() == 1 && text_.bytes[at] == std::byte{0xb8} ? Form::imm7 : Form::pre;
+    moved = moved && trampolines_.call(site.offset, form);
     if (!moved) {
       trampolines_.drop();
       return false;
     }
     if (!keep(at, trampoline, site)) return false;
-    site.form = run.size() == 1 && text_.bytes[at] == std::byte{0xb8} ? Form::imm7 : Form::pre;
+    site.form = form;
     site.patched = at;
     claim(at, site.offset + kSyscall);
     return true;
@@ -164,7 +165,7 @@ bool Patcher::try_island(Site& site) {
   if (!found) return false;
 
   const int64_t trampoline = trampolines_.open();
-  if (!trampolines_.call(site.offset)) {
+  if (!trampolines_.call(site.offset, Form::rel8)) {
     trampolines_.drop();
     return false;
   }

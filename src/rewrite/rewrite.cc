@@ -12,7 +12,7 @@ constexpr size_t kMostRoom = 1 << 28;  // Moved has 32 bits for distance and roo
 // libc has 526 sites, no library more. Each takes some 10 us to look at, and a hostile text may be full of
 // them.
 constexpr size_t kMostCandidates = 1 << 15;
-constexpr size_t kLeastRoom = 32;  // of the trampolines: the entry's address and something that uses it
+constexpr size_t kLeastRoom = 64;  // of the trampolines: the entries' addresses and something that uses one
 
 bool makes_sense(const Request& request) {
   if (request.text.empty() || request.text.size() > static_cast<size_t>(kFurthest)) return false;

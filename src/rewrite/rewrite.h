@@ -33,11 +33,12 @@ namespace sandstone::rewrite {
 
 // Offsets are from the first byte of text.
 struct Request {
-  std::span<const std::byte> text;     // an executable segment, at most 1 GiB of it
-  uint64_t address = 0;                // where its file says that it is; 0 if unknown
-  int64_t trampolines = 0;             // where the trampolines will be: within +-1 GiB, outside the text
-  size_t capacity = 0;                 // bytes that there are for them, at most 256 MiB
-  uint64_t entry = 0;                  // absolute address that every trampoline jumps to
+  std::span<const std::byte> text;  // an executable segment, at most 1 GiB of it
+  uint64_t address = 0;             // where its file says that it is; 0 if unknown
+  int64_t trampolines = 0;          // where the trampolines will be: within +-1 GiB, outside the text
+  size_t capacity = 0;              // bytes that there are for them, at most 256 MiB
+  uint64_t entry = 0;               // absolute address that every trampoline jumps to,
+  uint64_t entry_step = 0;  // this many bytes further for each form, for a dispatcher that counts them
   std::span<const uint64_t> starts;    // where functions are known to start: instructions start there, too
   std::span<const uint64_t> landings;  // where something may jump to: jump tables, landing pads, pointers
 };

@@ -6,8 +6,10 @@
 namespace sandstone::rewrite {
 namespace {
 
-constexpr size_t kAlignment = 16;  // a trampoline then mostly takes one line of the instruction cache
-constexpr std::byte kFill{0xcc};   // int3
+constexpr size_t kAlignment = 16;        // a trampoline then mostly takes one line of the instruction cache
+constexpr std::byte kFill{0xcc};         // int3
+constexpr size_t kEntries = kForms - 1;  // one for each form but `none`, at the start
+static_assert(kEntries * sizeof(uint64_t) % kAlignment == 0);
 
 }  // namespace
 
@@ -22,9 +24,11 @@ bool encode_distance(std::byte* field, int64_t end, int64_t target) {
 
 Trampolines::Trampolines(const Request& request)
     : text_(request.text), distance_(request.trampolines), capacity_(request.capacity) {
-  bytes_.resize(sizeof request.entry);
-  std::memcpy(bytes_.data(), &request.entry, sizeof request.entry);
-  bytes_.resize(kAlignment, kFill);
+  for (size_t form = 0; form < kEntries; ++form) {
+    const uint64_t entry = request.entry + form * request.entry_step;
+    const auto bytes = std::as_bytes(std::span(&entry, 1));
+    bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
+  }
   kept_bytes_ = bytes_.size();
 }
 
@@ -75,13 +79,17 @@ bool Trampolines::move(uint32_t offset, const Instruction& instruction) {
                          int64_t{offset} + instruction.length + details.rip_distance);
 }
 
-bool Trampolines::call(uint32_t site) {
+bool Trampolines::enter(Form form) {
+  emit({0xff, 0x25});
+  return emit_distance(distance_ + static_cast<int64_t>(static_cast<size_t>(form) * sizeof(uint64_t)));
+}
+
+bool Trampolines::call(uint32_t site, Form form) {
   stands_for(site);
   emit({0x48, 0x8d, 0x0d});  // lea site+2(%rip),%rcx
   if (!emit_distance(int64_t{site} + 2)) return false;
   stands_for(site);
-  emit({0xff, 0x25});  // jmp *entry(%rip)
-  return emit_distance(distance_);
+  return enter(form);
 }
 
 bool Trampolines::call_and_stay(uint32_t site) {
@@ -89,8 +97,7 @@ bool Trampolines::call_and_stay(uint32_t site) {
   emit({0x48, 0x8d, 0x0d});  // lea 8(%rip),%rcx: past the two instructions that follow
   if (!emit_distance(here() + 4 + 8)) return false;
   stands_for(site);
-  emit({0xff, 0x25});  // jmp *entry(%rip)
-  if (!emit_distance(distance_)) return false;
+  if (!enter(Form::post)) return false;
   stands_for(site);
   emit({0x0f, 0x05});  // syscall: what a restart at rcx - 2 finds
   return true;

@@ -22,7 +22,7 @@ class Trampolines {
   // The instruction at `offset` of text, so that it does here what it did there. False: it cannot.
   [[nodiscard]] bool move(uint32_t offset, const Instruction& instruction);
   // In place of the `syscall` at `site`: enters the dispatcher, which comes back to `site` + 2.
-  [[nodiscard]] bool call(uint32_t site);
+  [[nodiscard]] bool call(uint32_t site, Form form);
   // The same, but the dispatcher comes back to what is moved here next.
   [[nodiscard]] bool call_and_stay(uint32_t site);
   // Goes on in the text.
@@ -37,6 +37,7 @@ class Trampolines {
  private:
   [[nodiscard]] int64_t here() const { return distance_ + static_cast<int64_t>(bytes_.size()); }
   void stands_for(uint32_t original);
+  [[nodiscard]] bool enter(Form form);  // jmp *entry(%rip)
   void emit(std::initializer_list<uint8_t> bytes);
   // 4 bytes that end an instruction: how far `target` (from the start of text) is from its end.
   [[nodiscard]] bool emit_distance(int64_t target);

@@ -194,9 +194,6 @@ void on_both(Thread* thread, Context& context) {
       if (r[RDI] != kProcessClock && r[RDI] != kThreadClock) return by_library(thread, context);
       result = by_host(r);
       break;
-    case SYS_times:
-      result = by_host(r);
-      break;
     case SYS_getrusage:
       if (static_cast<long>(r[RDI]) != kSelf && static_cast<long>(r[RDI]) != kThisThread)
         return by_library(thread, context);

@@ -21,6 +21,16 @@
 
 .section .text, "ax"
 
+/* One for each form of a call site, kCountedStep apart: it may change r11, as `syscall` does. */
+.balign 16
+.globl rt_counted
+rt_counted:
+.irp form, 0, 1, 2, 3
+	.balign 16
+	movl $\form, %r11d
+	jmp rt_entry
+.endr
+
 /* A patched call site jumps here with everything as before `syscall`, and the address to go on at in rcx. */
 .globl rt_entry
 rt_entry:

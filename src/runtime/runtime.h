@@ -27,6 +27,26 @@ inline constexpr uint64_t kRingCapacity = 64 << 10;
 inline constexpr uint64_t kRingStride = kRingCapacity + 4096;
 inline constexpr uint64_t kRingsSize = 4096 + kRingStride * LIB_MAX_CARRIERS;  // from kRingsInUse on
 
+// With counting: how many slots have been in use at most, and Counts for each. Whoever has a slot adds to its
+// Counts, which nobody clears. In the modes in which guests reach them they can write what they like there.
+inline constexpr uint64_t kCountsInUse = LIB_RUNTIME + 0xe000000000;
+inline constexpr uint64_t kCounts = kCountsInUse + 4096;
+inline constexpr uint64_t kCountsStride = 8192;
+inline constexpr uint64_t kCountsSize = 4096 + kCountsStride * LIB_MAX_CARRIERS;  // from kCountsInUse on
+
+struct Counts {
+  static constexpr uint64_t kNumbers = 512;  // the last one is for all that follow
+  // How calls came. The first are rewrite::Form's, in its order.
+  static constexpr uint64_t kForms = 4, kTrapped = 4, kNotified = 5, kEntries = 8;
+  uint64_t entries[kEntries];
+  uint64_t calls[kNumbers];   // by the number of the call
+  uint32_t enosys[kNumbers];  // those that gave -ENOSYS
+};
+static_assert(sizeof(Counts) <= kCountsStride);
+
+// Where a call site of Form f enters when calls are counted: Header::counted + f * this.
+inline constexpr uint64_t kCountedStep = 16;
+
 // The host's signal that tells a thread to look whether a signal of the library kernel's is due.
 inline constexpr int kKick = 63;
 
@@ -74,6 +94,7 @@ struct Boot {
   uint32_t allow_writable_code;
   int32_t patches_fd;  // rewritten text; -1: none
   uint32_t trace;      // there are rings
+  uint32_t count;      // calls are counted
   // Nanoseconds since 1970 = (tsc - tsc_base) * tsc_multiplier / 2^32 + tsc_nanoseconds; multiplier 0: ask
   // the host.
   uint64_t tsc_base, tsc_multiplier, tsc_nanoseconds;
@@ -136,6 +157,7 @@ struct Header {
   [[noreturn]] void (*start)(Start* start);
   uint64_t entry;  // where a rewritten call site goes on
   uint64_t notify_end;
+  uint64_t counted;  // as `entry`, if calls are counted
 };
 
 }  // namespace sandstone::runtime

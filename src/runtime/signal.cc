@@ -283,7 +283,7 @@ Context context_of(void* frame) {
 extern "C" void rt_on_call(int, void*, void* frame) {
   Thread* thread = enter_handler();
   Context context = context_of(frame);
-  boot.trace != 0 ? dispatch_traced(thread, context) : dispatch(thread, context);
+  is_watched() ? dispatch_watched(thread, context) : dispatch(thread, context);
 }
 
 extern "C" void rt_on_kick(int, void*, void* frame) {
@@ -376,7 +376,7 @@ extern "C" bool rt_look_in_frame(void* frame) {
 }
 extern "C" void rt_call(uint64_t* registers) {
   Context context{registers, nullptr, nullptr};
-  boot.trace != 0 ? dispatch_traced(current(), context) : dispatch(current(), context);
+  is_watched() ? dispatch_watched(current(), context) : dispatch(current(), context);
 }
 
 void install_handlers() {

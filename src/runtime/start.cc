@@ -8,7 +8,7 @@ namespace sandstone::runtime {
 extern "C" {
 [[noreturn]] void rt_go_to(uint64_t* registers);
 [[noreturn]] void rt_start_on(uint64_t stack, Start* start);
-extern const char rt_entry[], rt_notify_end[];
+extern const char rt_entry[], rt_counted[], rt_notify_end[];
 }
 
 // By notification the slots' numbers are the guests' own affair, and this is the first.
@@ -58,9 +58,12 @@ extern "C" [[noreturn]] void rt_start_here(Start* start) {
 
 extern "C" {
 extern const Header rt_header;
-[[gnu::section(".header"), gnu::used]] const Header rt_header{kMagic, &boot, start_runtime,
+[[gnu::section(".header"), gnu::used]] const Header rt_header{kMagic,
+                                                              &boot,
+                                                              start_runtime,
                                                               reinterpret_cast<uint64_t>(rt_entry),
-                                                              reinterpret_cast<uint64_t>(rt_notify_end)};
+                                                              reinterpret_cast<uint64_t>(rt_notify_end),
+                                                              reinterpret_cast<uint64_t>(rt_counted)};
 }
 
 }  // namespace sandstone::runtime

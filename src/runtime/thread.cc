@@ -35,14 +35,21 @@ void Lock::unlock() {
     host(SYS_futex, word(&word_), kFutexWake | kPrivate, 1);
 }
 
-void note_slot(const Thread* thread) {
-  if (boot.trace == 0) return;
-  auto* most = pointer<uint32_t>(kRingsInUse);
-  const uint32_t wanted = thread->carrier->id;
+namespace {
+
+void raise_to(uint64_t word, uint32_t wanted) {
+  auto* most = pointer<uint32_t>(word);
   uint32_t seen = __atomic_load_n(most, __ATOMIC_RELAXED);
   while (seen < wanted &&
          !__atomic_compare_exchange_n(most, &seen, wanted, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
   }
+}
+
+}  // namespace
+
+void note_slot(const Thread* thread) {
+  if (boot.trace != 0) raise_to(kRingsInUse, thread->carrier->id);
+  if (boot.count != 0) raise_to(kCountsInUse, thread->carrier->id);
 }
 
 Thread* take_thread() {
@@ -138,6 +145,10 @@ void leave_host(Thread* thread) {
     __atomic_store_n(&parent->vfork_done, 1, __ATOMIC_RELEASE);
     host(SYS_futex, word(&parent->vfork_done), kFutexWake, 1);
   }
+  // A kick that comes late must find no handler: the slot, with the stack that it would run on, is somebody
+  // else's then.
+  const uint64_t all = ~uint64_t{0};
+  host(SYS_rt_sigprocmask, 2 /* SIG_SETMASK */, word(&all), 0, 8);
   end_thread(&thread->carrier->used, &threads_alive);
 }
 

@@ -93,7 +93,7 @@ inline bool by_notification() {
 // Reserves a carrier and its slot; null: all are taken. Nobody makes calls with it yet.
 Thread* take_thread();
 void give_back(Thread* thread);
-void note_slot(const Thread* thread);  // whoever reads the trace looks into its ring
+void note_slot(const Thread* thread);  // whoever reads the trace or the counts looks into its own
 // On the thread itself: its stacks and its place in %gs. `in_frame`: it is about to go on from a frame at the
 // top of the host's alternate stack, which is to be none until then.
 void become(Thread* thread, bool in_frame = false);

@@ -47,8 +47,6 @@ constexpr auto kCopy = [](void* to, uint64_t from, size_t size) -> size_t {
   return guarded_count(to, pointer<const void>(from), size);
 };
 
-}  // namespace
-
 void dispatch_traced(Thread* thread, Context& context) {
   const uint64_t* r = context.r;
   const auto number = static_cast<uint32_t>(r[RAX]);
@@ -75,6 +73,29 @@ void dispatch_traced(Thread* thread, Context& context) {
   record.duration = now() - record.time;
   observe::capture_exit(record, static_cast<int64_t>(context.r[RAX]), kCopy);
   push(thread, record);
+}
+
+template <typename Word>
+void add_one(Word& to) {
+  __atomic_store_n(&to, __atomic_load_n(&to, __ATOMIC_RELAXED) + 1, __ATOMIC_RELAXED);
+}
+
+// Before the call, which may not come back.
+uint32_t& count(const Thread* thread, const Context& context) {
+  auto& counts = *pointer<Counts>(kCounts + (thread->carrier->id - 1) * kCountsStride);
+  const uint64_t number = context.r[RAX] < Counts::kNumbers ? context.r[RAX] : Counts::kNumbers - 1;
+  const uint64_t form = context.r[R11] % Counts::kForms;  // from rt_counted
+  add_one(counts.entries[context.frame != nullptr ? Counts::kTrapped : form]);
+  add_one(counts.calls[number]);
+  return counts.enosys[number];
+}
+
+}  // namespace
+
+void dispatch_watched(Thread* thread, Context& context) {
+  uint32_t* enosys = boot.count != 0 ? &count(thread, context) : nullptr;
+  boot.trace != 0 ? dispatch_traced(thread, context) : dispatch(thread, context);
+  if (enosys != nullptr && static_cast<int64_t>(context.r[RAX]) == -kEnosys) add_one(*enosys);
 }
 
 }  // namespace sandstone::runtime

@@ -30,6 +30,11 @@ Result<std::string> print_config(const RunSpec& spec) {
       out["trace"] = spec.trace;
       out["trace_format"] = spec.trace_json ? "json" : "text";
     }
+    if (spec.counts_stats()) {
+      out["stats"] = spec.stats;
+      if (!spec.stats_file.empty()) out["stats_file"] = spec.stats_file;
+      out["stats_interval"] = fmt::format("{}ms", spec.stats_interval.count());
+    }
     if (!spec.disk_image.empty()) {
       out["disk_image"] = spec.disk_image + (spec.disk_read_only ? ":ro" : "");
       out["persist"] = spec.persist;

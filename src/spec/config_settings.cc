@@ -241,6 +241,32 @@ constexpr Setting kSettings[] = {
        return {};
      },
      {"trace-format", 0, 1, "FORMAT", "text or json (default text)", Group::output}},
+    {"stats",
+     "stats",
+     toggle,
+     false,
+     [](Draft& d, Text t, Text) -> Result<void> {
+       d.spec.stats = is_true(t);
+       return {};
+     },
+     {"stats", 0, 0, "", "tier kernel: count what its kernel does; a table on stderr at the end", Group::output}},
+    {"stats_file",
+     "stats_file",
+     text,
+     false,
+     [](Draft& d, Text t, Text) -> Result<void> { return set_host_path(d, t, d.spec.stats_file); },
+     {"stats-file", 0, 1, "FILE", "tier kernel: the same as lines of JSON, while it runs", Group::output}},
+    {"stats_interval",
+     "stats_interval",
+     text,
+     false,
+     [](Draft& d, Text t, Text) -> Result<void> {
+       const auto time = parse_duration(t);
+       if (!time) return Error{{}, fmt::format("'{}' is not a duration", t), "500ms, 10s, 2m or 1h"};
+       d.spec.stats_interval = *time;
+       return {};
+     },
+     {"stats-interval", 0, 1, "TIME", "between two of these lines (default 1s)", Group::output}},
     {"wx",
      "wx",
      text,

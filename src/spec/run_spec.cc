@@ -130,6 +130,9 @@ Result<void> RunSpec::check() const {
     return Error{"--audit", fmt::format("a workload could forge what the mode {} sees", to_string(syscall_mode)), "leave --syscall-mode out, or say unotify"};
   if (tier != Tier::kernel && !trace.empty())
     return Error{"--trace", fmt::format("the tier {} does not see the system calls", to_string(tier)), "add --tier kernel"};
+  if (tier != Tier::kernel && counts_stats())
+    return Error{stats ? "--stats" : "--stats-file", fmt::format("the tier {} leaves the system calls to the host", to_string(tier)), "add --tier kernel"};
+  if (stats_interval.count() < 10) return Error{"--stats-interval", "must be at least 10 ms", {}};
   if (trace.empty() && trace_json) return Error{"--trace-format", "there is no trace", "add --trace FILE"};
   if (auto result = check_disk_image(*this); !result) return result;
   if (tier != Tier::kernel && !writable_code) return Error{"--wx", fmt::format("the tier {} cannot refuse it", to_string(tier)), "add --tier kernel"};

@@ -17,6 +17,8 @@
 #define PATCHES (LIB_RUNTIME + 0xc000000000)
 #define RINGS (LIB_RUNTIME + 0xd000000000)
 #define RINGS_SIZE (4096UL + (65536UL + 4096) * 64)  // those of the first threads
+#define COUNTS (LIB_RUNTIME + 0xe000000000)
+#define COUNTS_SIZE (4096UL + 8192 * 64)
 #define MEMORY_SIZE (1UL << 30)
 
 const struct lib_header* kernel_header(void);

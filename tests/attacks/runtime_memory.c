@@ -33,6 +33,8 @@ static bool area_named(const char* name, uint64_t* at, uint64_t* size) {
       {"slots", SLOTS, 65536UL * 16},
       {"patches", PATCHES, 65536},
       {"rings", RINGS, RINGS_SIZE},
+      {"counts", COUNTS, COUNTS_SIZE},
+      {"counters", (uint64_t)header->counters, sizeof *header->counters},
   };
   for (size_t i = 0; i < sizeof areas / sizeof areas[0]; ++i) {
     if (strcmp(areas[i].name, name) != 0) continue;

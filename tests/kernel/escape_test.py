@@ -6,6 +6,7 @@ further than what the host's filter leaves, that the devices' process and `sands
 nothing of it is left. Each attack that could gain something is first seen to gain it where the wall is absent.
 """
 
+import json
 import os
 import pathlib
 import re
@@ -181,6 +182,17 @@ class OwnMemory(Escape):
                     written = trace.read_bytes()
                     self.assertLess(len(written), 256 << 20)
                     self.assertEqual(re.findall(rb"[\x00-\x08\x0b-\x1f\x7f-\xff]", written)[:3], [])
+
+    def test_the_counters_are_forged(self):
+        for area in ("counts", "counters"):
+            for seed in seeds(2):
+                with self.subTest(area=area, seed=seed):
+                    lines, report = self.dir / "lines", self.dir / "report"
+                    self.under_shell("scribble", area, seed, 1,
+                                     options=["--stats", "--json", report, "--stats-file", lines, "--stats-interval", "20ms"])
+                    for line in lines.read_text(encoding="ascii").splitlines():
+                        json.loads(line)
+                    json.loads(report.read_text(encoding="ascii"))
 
 
 class Outside(Escape):

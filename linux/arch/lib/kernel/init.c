@@ -96,8 +96,11 @@ static int load(struct linux_binprm *bprm)
 	if (!can_run(bprm))
 		return -ENOEXEC;
 	error = check_interpreter(bprm);
-	if (!error)
-		error = begin_new_exec(bprm);
+	if (error)
+		return error;
+	lib_account(current);
+	current->thread.cpu_time = current->group_leader->thread.cpu_time; /* it is the leader from now on */
+	error = begin_new_exec(bprm);
 	if (error)
 		return error;
 	setup_new_exec(bprm);

@@ -52,6 +52,8 @@ void lib_run_interrupts(void)
 			lib_interrupts++;
 			if (number == LIB_INTERRUPT_TIMER)
 				lib_timer_expired();
+			else if (number == LIB_INTERRUPT_COUNT)
+				lib_count();
 			else
 				generic_handle_irq(number);
 		}

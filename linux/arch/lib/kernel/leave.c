@@ -130,6 +130,11 @@ int lib_leaving(struct pt_regs *regs)
 		if (READ_ONCE(lib_pending))
 			lib_run_interrupts();
 		flags = read_thread_flags();
+		if (flags & _TIF_CPU_TIMERS) {
+			clear_thread_flag(TIF_CPU_TIMERS);
+			lib_run_cpu_timers();
+			continue;
+		}
 		if (flags & (_TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL | _TIF_INTERRUPTED | _TIF_RESTORE_SIGMASK) &&
 		    lib_shared.carrier->status != LIB_SIGNAL && !holds(regs))
 			restart = do_signals(regs); /* the last one counts: a handler that is due later is not lost */

@@ -32,6 +32,7 @@ const struct lib_header lib_header __section(".lib_header") = {
 	.shared = &lib_shared,
 	.boot = &lib_boot,
 	.pending = &lib_pending,
+	.counters = &lib_counters,
 	.carriers = lib_carriers,
 	.run = lib_run,
 	.enter = lib_enter,

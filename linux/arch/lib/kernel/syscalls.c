@@ -34,6 +34,14 @@ SYSCALL_DEFINE0(lib_machine) { return -ENOSYS; }
 #define sys_iopl sys_lib_machine
 #define sys_ioperm sys_lib_machine
 
+/* cputime.c */
+asmlinkage long lib_setitimer(void), lib_timer_settime(void), lib_setrlimit(void), lib_prlimit64(void), lib_clock_nanosleep(void);
+#define sys_setitimer lib_setitimer
+#define sys_timer_settime lib_timer_settime
+#define sys_setrlimit lib_setrlimit
+#define sys_prlimit64 lib_prlimit64
+#define sys_clock_nanosleep lib_clock_nanosleep
+
 #define __SYSCALL(nr, sym) [nr] = (lib_call)(void *)sym,
 const lib_call lib_call_table[__NR_syscalls] = {
 	[0 ... __NR_syscalls - 1] = (lib_call)(void *)sys_ni_syscall,
@@ -53,6 +61,8 @@ static long clone_task(unsigned long flags, pid_t pid, int __user *pidfd)
 	long made = kernel_clone(&args);
 	struct pid *known;
 
+	if (rlimit(RLIMIT_CPU) != RLIM_INFINITY)
+		lib_watch_cpu_time(); /* the child has it too */
 	rcu_read_lock();
 	known = made > 0 ? find_vpid(made) : NULL;
 	lib_shared.carrier->cloned = known ? pid_nr(known) : 0;

@@ -262,6 +262,7 @@ void exit_thread(struct task_struct *task)
 
 	if (!home)
 		return;
+	lib_account(task);
 	home->task = 0;
 	home->result = -ESRCH;
 	home->status = LIB_EXITED;

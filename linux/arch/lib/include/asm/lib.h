@@ -89,6 +89,15 @@ void lib_timer_expired(void);
 extern u64 lib_interrupts; /* how many have been run */
 extern u64 lib_sleeps_until;
 
+/* cputime.c */
+void lib_account(struct task_struct *task);
+void lib_watch_cpu_time(void);
+void lib_run_cpu_timers(void);
+
+/* counters.c: fills lib_counters. As an interrupt. */
+void lib_count(void);
+extern struct lib_counters lib_counters;
+
 /* fault.c */
 void lib_on_fault(int number, void *info, void *context);
 void lib_after_fault(void);

@@ -17,6 +17,12 @@ struct task_struct;
 struct pt_regs;
 struct lib_carrier;
 
+/* How much of its process's time the host has told of. */
+struct lib_cpu_time {
+	u64 total, user; /* nanoseconds */
+	u32 pid;         /* the host's process */
+};
+
 /* A task has a frame on its kernel stack unless it is current while the CPU is free: then it is outside. */
 struct thread_struct {
 	unsigned long sp;
@@ -28,6 +34,7 @@ struct thread_struct {
 	u8 exec_secure;              /* of its last exec: set-user-id or the like, */
 	u32 exec_argc, exec_envc;    /* how many strings */
 	unsigned long exec_end;      /* and where they end */
+	struct lib_cpu_time cpu_time; /* of the leader: its process's */
 };
 
 #define INIT_THREAD { .sp = 0 }

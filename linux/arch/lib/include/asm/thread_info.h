@@ -27,6 +27,7 @@ struct thread_info {
 #define TIF_RESTORE_SIGMASK 6
 #define TIF_POLLING_NRFLAG 7
 #define TIF_INTERRUPTED 8 /* the embedder asked for EINTR */
+#define TIF_CPU_TIMERS 9  /* something on its process's CPU clock is due */
 
 #define _TIF_NOTIFY_RESUME (1 << TIF_NOTIFY_RESUME)
 #define _TIF_SIGPENDING (1 << TIF_SIGPENDING)
@@ -34,9 +35,10 @@ struct thread_info {
 #define _TIF_NOTIFY_SIGNAL (1 << TIF_NOTIFY_SIGNAL)
 #define _TIF_RESTORE_SIGMASK (1 << TIF_RESTORE_SIGMASK)
 #define _TIF_INTERRUPTED (1 << TIF_INTERRUPTED)
+#define _TIF_CPU_TIMERS (1 << TIF_CPU_TIMERS)
 
 /* What the end of a system call must look at before it leaves. */
 #define _TIF_WORK (_TIF_NOTIFY_RESUME | _TIF_SIGPENDING | _TIF_NEED_RESCHED | _TIF_NOTIFY_SIGNAL | \
-		   _TIF_RESTORE_SIGMASK | _TIF_INTERRUPTED)
+		   _TIF_RESTORE_SIGMASK | _TIF_INTERRUPTED | _TIF_CPU_TIMERS)
 
 #endif

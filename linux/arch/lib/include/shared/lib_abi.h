@@ -20,6 +20,7 @@
 #define LIB_DEVICE_ADDRESS(n) (0x100000000UL * 16 + (n) * LIB_DEVICE_SIZE)
 #define LIB_INTERRUPT_TIMER 0
 #define LIB_INTERRUPT_DEVICE(n) ((n) + 1)
+#define LIB_INTERRUPT_COUNT (LIB_MAX_DEVICES + 1) /* fill struct lib_counters */
 
 /* lib_shared.state */
 #define LIB_BOOTING 0
@@ -177,6 +178,18 @@ struct lib_statistics {
 	lib_u64 context_switches, interrupts, up_nanoseconds, deaths, deaths_with_cpu;
 };
 
+/* What LIB_INTERRUPT_COUNT asks for, as of `time`. Sizes are in bytes; all that is not a size, a load or a number of what
+ * there is now counts from the start. */
+struct lib_counters {
+	lib_u32 sequence, unused; /* odd while it is filled; even and another than before when that is done */
+	lib_u64 time, started;    /* nanoseconds of the monotonic clock */
+	lib_u64 processes, threads, runnable, descriptors;
+	lib_u64 forks, context_switches, interrupts, softirqs[10]; /* as in /proc/softirqs */
+	lib_u64 load[3]; /* of 1, 5 and 15 minutes, in 2048ths */
+	lib_u64 memory_total, memory_free, memory_available, page_cache, page_cache_dirty, shared;
+	lib_u64 slab_reclaimable, slab_unreclaimable, kernel_stacks;
+};
+
 struct lib_header {
 	lib_u64 magic;
 	lib_u32 shape, header_size; /* LIB_ABI_SHAPE, sizeof(struct lib_header) */
@@ -184,6 +197,7 @@ struct lib_header {
 	lib_u64 image_end;
 	struct lib_shared *shared;
 	struct lib_boot *boot;
+	struct lib_counters *counters;
 	lib_u64 *pending; /* interrupts, one bit each; to look at: set them by interrupt() */
 	struct lib_carrier *carriers; /* LIB_MAX_CARRIERS; the embedder gives them out by `used` */
 	/* Boots on the calling thread, which becomes the interrupt thread; comes back when the kernel ends. */
@@ -209,7 +223,7 @@ struct lib_header {
 #define LIB_ABI_SHAPE (((LIB_ABI_VERSION << 24) ^ (sizeof(struct lib_carrier) << 12) ^ \
 	__builtin_offsetof(struct lib_carrier, signal) ^ (sizeof(struct lib_shared) << 4) ^ \
 	(__builtin_offsetof(struct lib_shared, bell) << 16) ^ (sizeof(struct lib_boot) << 8) ^ \
-	(sizeof(struct lib_statistics) << 20)) & 0xffffffff)
+	(sizeof(struct lib_statistics) << 20) ^ (sizeof(struct lib_counters) << 10)) & 0xffffffff)
 
 #ifdef __KERNEL__
 extern struct lib_shared lib_shared;
