@@ -10,10 +10,10 @@ HANDLER = """
 import os, signal, sys, time
 number = int(sys.argv[1])
 def handler(got, frame):
-    print("got", got, "as", os.getpid(), flush=True)
-    sys.exit(9)
+    os.write(1, f"got {got} as {os.getpid()}\n".encode())
+    os._exit(9)
 signal.signal(number, handler)
-print("ready", flush=True)
+os.write(1, b"ready\n")  # print() would not be done yet when the handler prints
 while True: time.sleep(100)
 """
 
