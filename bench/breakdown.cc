@@ -86,7 +86,8 @@ void run_once(const std::string& program, std::map<std::string, Samples>& sample
     if (!image) die(image.error());
     stages.end(kStages[2]);
   }
-  auto launched = jail::launch((*prepared)->setup, (*prepared)->walls, std::move(streams->ports), -1, nullptr);
+  auto launched =
+      jail::launch((*prepared)->setup, (*prepared)->walls, std::move(streams->ports), -1, nullptr);
   if (!launched) die(launched.error());
   stages.end(kStages[3]);
   jail::tell(launched->control, static_cast<uint32_t>(init::Kind::go), 0);
@@ -112,7 +113,8 @@ long launch_with(const std::string& program, const std::vector<std::string>& wal
   auto prepared = jail::prepare(spec);
   if (!prepared) return -1;
   const auto begin = Clock::now();
-  auto launched = jail::launch((*prepared)->setup, (*prepared)->walls, std::move(streams->ports), -1, nullptr);
+  auto launched =
+      jail::launch((*prepared)->setup, (*prepared)->walls, std::move(streams->ports), -1, nullptr);
   if (!launched) return -1;
   const long took = since(begin);
   launched->control.reset();  // process 1 ends

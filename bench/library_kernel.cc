@@ -329,7 +329,8 @@ std::pair<double, double> contend_processes(Tally& tally, auto start) {
     all += one.count;
     least = std::min(least, one.count);
   }
-  return {taken / static_cast<double>(all), static_cast<double>(least) * kProcesses / static_cast<double>(all)};
+  return {taken / static_cast<double>(all),
+          static_cast<double>(least) * kProcesses / static_cast<double>(all)};
 }
 
 void contended_processes(const char* name, auto& host, auto& library, auto operation) {

@@ -17,7 +17,7 @@ endif()
 add_library(sandstone::sandstone ALIAS libsandstone)
 
 install(TARGETS libsandstone EXPORT sandstone ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
-install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/sandstone DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/sandstone DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
 install(EXPORT sandstone NAMESPACE sandstone:: FILE sandstone-targets.cmake
   DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/sandstone)
 configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/sandstone-config.cmake.in

@@ -9,7 +9,8 @@
 
 int main() {
   using namespace std::chrono_literals;
-  auto spec = sandstone::RunSpec::command({"sh", "-c", "echo hello from the sandbox; mount -t tmpfs none /mnt 2>/dev/null; exit 7"})
+  auto spec = sandstone::RunSpec::command(
+                  {"sh", "-c", "echo hello from the sandbox; mount -t tmpfs none /mnt 2>/dev/null; exit 7"})
                   .with_tier(sandstone::Tier::full)
                   .with_pids(64)
                   .with_timeout(10s);
@@ -26,6 +27,7 @@ int main() {
   const std::string printed = sandbox->read_stdout();
   const sandstone::Outcome outcome = sandbox->wait();
   std::printf("printed: %s", printed.c_str());
-  std::printf("ended: %s, status %d, behind %zu walls\n", to_string(outcome.cause), outcome.exit_status, outcome.walls.size());
+  std::printf("ended: %s, status %d, behind %zu walls\n", to_string(outcome.cause), outcome.exit_status,
+              outcome.walls.size());
   return outcome.exit_status == 7 ? 0 : 1;
 }

@@ -42,8 +42,8 @@ class Sandbox::Impl {
     // The workload dies with the thread that started it (PR_SET_PDEATHSIG), so that thread is the one that stays.
     std::promise<Result<void>> started;
     auto outcome_of_start = started.get_future();
-    thread_ = std::thread([this, engine = *chosen, ports = std::move(connected->ports), far = std::move(requests->second),
-                           promise = std::move(started)]() mutable {
+    thread_ = std::thread([this, engine = *chosen, ports = std::move(connected->ports),
+                           far = std::move(requests->second), promise = std::move(started)]() mutable {
       sigset_t all;
       sigfillset(&all);
       ::pthread_sigmask(SIG_BLOCK, &all, nullptr);  // the program's handlers run on its own threads
@@ -97,20 +97,39 @@ Sandbox& Sandbox::operator=(Sandbox&&) noexcept = default;
 Sandbox::~Sandbox() = default;
 
 Result<Sandbox> Sandbox::start(RunSpec spec, Streams streams, EventSink sink) {
-  if (spec.terminal) return Error{"-t", "a Sandbox has streams, not a terminal", "leave RunSpec::terminal false"};
+  if (spec.terminal)
+    return Error{"-t", "a Sandbox has streams, not a terminal", "leave RunSpec::terminal false"};
   auto impl = std::make_unique<Impl>(std::move(spec), std::move(sink));
   if (auto started = impl->start(streams); !started) return started.error();
   return Sandbox(std::move(impl));
 }
 
-Outcome Sandbox::wait() { return impl_->wait(); }
-void Sandbox::kill() { impl_->request(engine::Controls::kKill); }
-void Sandbox::signal(int signal) { impl_->request(signal); }
-int Sandbox::stdin_fd() const { return impl_->stdin_.get(); }
-int Sandbox::stdout_fd() const { return impl_->stdout_.get(); }
-int Sandbox::stderr_fd() const { return impl_->stderr_.get(); }
-void Sandbox::close_stdin() { impl_->stdin_.reset(); }
-std::string Sandbox::read_stdout() { return Impl::read_all(impl_->stdout_); }
-std::string Sandbox::read_stderr() { return Impl::read_all(impl_->stderr_); }
+Outcome Sandbox::wait() {
+  return impl_->wait();
+}
+void Sandbox::kill() {
+  impl_->request(engine::Controls::kKill);
+}
+void Sandbox::signal(int signal) {
+  impl_->request(signal);
+}
+int Sandbox::stdin_fd() const {
+  return impl_->stdin_.get();
+}
+int Sandbox::stdout_fd() const {
+  return impl_->stdout_.get();
+}
+int Sandbox::stderr_fd() const {
+  return impl_->stderr_.get();
+}
+void Sandbox::close_stdin() {
+  impl_->stdin_.reset();
+}
+std::string Sandbox::read_stdout() {
+  return Impl::read_all(impl_->stdout_);
+}
+std::string Sandbox::read_stderr() {
+  return Impl::read_all(impl_->stderr_);
+}
 
 }  // namespace sandstone

@@ -15,7 +15,9 @@ void Fd::reset() {
   fd_ = -1;
 }
 
-Fd Fd::duplicate() const { return Fd(::fcntl(fd_, F_DUPFD_CLOEXEC, 3)); }
+Fd Fd::duplicate() const {
+  return Fd(::fcntl(fd_, F_DUPFD_CLOEXEC, 3));
+}
 
 Result<Pipe> make_pipe() {
   int ends[2];

@@ -39,7 +39,9 @@ inline int openat2(int dir, const char* path, uint64_t flags, uint64_t mode, uin
   open_how how{flags | O_CLOEXEC, mode, resolve};
   return static_cast<int>(call(SYS_openat2, dir, word(path), word(&how), sizeof how));
 }
-inline int close(int fd) noexcept { return static_cast<int>(call(SYS_close, fd)); }
+inline int close(int fd) noexcept {
+  return static_cast<int>(call(SYS_close, fd));
+}
 inline long read(int fd, void* data, size_t size) noexcept {
   return call(SYS_read, fd, word(data), static_cast<long>(size));
 }
@@ -74,12 +76,14 @@ inline int fsmount(int fs, unsigned attributes) noexcept {
 }
 
 // A filesystem of its own, not yet mounted anywhere: `options` is key, value, key, value…; a null value is a flag.
-inline int detached_mount(const char* type, const char* const* options, size_t count, unsigned attributes) noexcept {
+inline int detached_mount(const char* type, const char* const* options, size_t count,
+                          unsigned attributes) noexcept {
   const int fs = fsopen(type);
   if (fs < 0) return fs;
   int result = 0;
   for (size_t i = 0; i + 1 < count && result >= 0; i += 2)
-    result = fsconfig(fs, options[i + 1] != nullptr ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG, options[i], options[i + 1]);
+    result = fsconfig(fs, options[i + 1] != nullptr ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG, options[i],
+                      options[i + 1]);
   if (result >= 0) result = fsconfig(fs, FSCONFIG_CMD_CREATE, nullptr, nullptr);
   if (result >= 0) result = fsmount(fs, attributes);
   close(fs);

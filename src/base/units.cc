@@ -16,7 +16,8 @@ struct Number {
 std::optional<Number> split(std::string_view text) {
   if (text.empty() || text[0] < '0' || text[0] > '9') return std::nullopt;
   double value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed);
+  const auto [end, error] =
+      std::from_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed);
   if (error != std::errc() || !std::isfinite(value)) return std::nullopt;
   return Number{value, text.substr(static_cast<size_t>(end - text.data()))};
 }
@@ -38,7 +39,8 @@ std::optional<uint64_t> parse_size(std::string_view text) {
   if (unit.empty()) unit = "b";
   const size_t power = kPrefixes.find(unit[0]);
   if (power == std::string_view::npos) return std::nullopt;
-  if (unit.size() > 1 && (power == 0 || (unit.substr(1) != "b" && unit.substr(1) != "ib"))) return std::nullopt;
+  if (unit.size() > 1 && (power == 0 || (unit.substr(1) != "b" && unit.substr(1) != "ib")))
+    return std::nullopt;
   const double bytes = std::ldexp(number->value, static_cast<int>(10 * power));
   if (bytes >= std::ldexp(1.0, 63)) return std::nullopt;
   return static_cast<uint64_t>(bytes);
@@ -73,7 +75,8 @@ std::string format_size(uint64_t bytes) {
 
 std::string format_duration(std::chrono::milliseconds duration) {
   const auto ms = duration.count();
-  return ms % 1000 == 0 ? fmt::format("{} s", ms / 1000) : fmt::format("{:.3g} s", static_cast<double>(ms) / 1e3);
+  return ms % 1000 == 0 ? fmt::format("{} s", ms / 1000)
+                        : fmt::format("{:.3g} s", static_cast<double>(ms) / 1e3);
 }
 
 }  // namespace sandstone

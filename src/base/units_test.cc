@@ -15,7 +15,8 @@ TEST(ParseSize, ReadsDockersForms) {
 }
 
 TEST(ParseSize, RefusesTheRest) {
-  for (const char* text : {"", "m", "-1", "+1", " 1", "1 m", "1x", "1mm", "1bb", "0x10", "nan", "inf", "99999999999999999999", "8192p"})
+  for (const char* text : {"", "m", "-1", "+1", " 1", "1 m", "1x", "1mm", "1bb", "0x10", "nan", "inf",
+                           "99999999999999999999", "8192p"})
     EXPECT_FALSE(parse_size(text)) << text;
 }
 

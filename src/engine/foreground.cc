@@ -27,7 +27,8 @@ class ForwardedSignals {
   ForwardedSignals() {
     sigset_t forwarded;
     sigemptyset(&forwarded);
-    for (int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH, SIGCONT}) sigaddset(&forwarded, signal);
+    for (int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGWINCH, SIGCONT})
+      sigaddset(&forwarded, signal);
     ::pthread_sigmask(SIG_BLOCK, &forwarded, &before_);
     fd_ = Fd(::signalfd(-1, &forwarded, SFD_CLOEXEC | SFD_NONBLOCK));
     pipe_before_ = ::signal(SIGPIPE, SIG_IGN);
@@ -63,13 +64,15 @@ Outcome run_in_foreground(const RunSpec& spec, const EventSink& sink) {
     terminal = std::move(*opened);
     supervisor.set_terminal(terminal.get());
   } else {
-    auto made = connect_streams({spec.interactive ? Stream::inherit : Stream::null, Stream::inherit, Stream::inherit}, true);
+    auto made = connect_streams(
+        {spec.interactive ? Stream::inherit : Stream::null, Stream::inherit, Stream::inherit}, true);
     if (!made) return failed(spec, made.error());
     ports = std::move(made->ports);
     if (made->input) supervisor.set_input(std::move(*made->input));
     for (Relay& relay : made->outputs) supervisor.add_output(std::move(relay));
   }
-  if (auto started = supervisor.start(**engine, std::move(ports)); !started) return failed(spec, started.error());
+  if (auto started = supervisor.start(**engine, std::move(ports)); !started)
+    return failed(spec, started.error());
   return supervisor.run({Fd(), signals.fd()});
 }
 

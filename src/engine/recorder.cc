@@ -18,7 +18,8 @@ void Recorder::denial(Denial denial) {
   denial.since_start = since_start();
   // The latest are the likeliest to come again.
   const auto same = std::find_if(denials_.rbegin(), denials_.rend(), [&](const Denial& d) {
-    return d.pid == denial.pid && d.operation == denial.operation && d.subject == denial.subject && d.wall == denial.wall;
+    return d.pid == denial.pid && d.operation == denial.operation && d.subject == denial.subject &&
+           d.wall == denial.wall;
   });
   uint64_t count = denial.count;
   if (same != denials_.rend()) {

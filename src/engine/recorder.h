@@ -13,7 +13,9 @@ class Recorder {
  public:
   explicit Recorder(EventSink sink) : sink_(std::move(sink)), start_(std::chrono::steady_clock::now()) {}
 
-  [[nodiscard]] std::chrono::nanoseconds since_start() const { return std::chrono::steady_clock::now() - start_; }
+  [[nodiscard]] std::chrono::nanoseconds since_start() const {
+    return std::chrono::steady_clock::now() - start_;
+  }
 
   // A hostile workload may be refused a million times a second: equal denials are folded, and a sink hears of the 1st,
   // 2nd, 4th, 8th… of each.

@@ -9,7 +9,7 @@ const char* to_string(Event::Kind kind) {
 }
 
 const char* to_string(Cause cause) {
-  constexpr const char* kNames[] = {"exited", "signaled", "timeout", "memory",         "pids",
+  constexpr const char* kNames[] = {"exited", "signaled", "timeout",        "memory",    "pids",
                                     "output", "killed",   "not_executable", "not_found", "failed"};
   return kNames[static_cast<size_t>(cause)];
 }

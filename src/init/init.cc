@@ -84,8 +84,10 @@ long execute(char** argv, char** environment) {
       candidate[size++] = '/';
       for (size_t i = 0; i <= name_size; ++i) candidate[size + i] = file[i];
       const long result = call(SYS_execve, word(candidate), word(argv), word(environment));
-      if (result == -kEacces) error = result;
-      else if (result != -kEnoent && result != -kEnotdir) return result;
+      if (result == -kEacces)
+        error = result;
+      else if (result != -kEnoent && result != -kEnotdir)
+        return result;
     }
     if (*path == '\0') return error;
     ++path;
@@ -94,15 +96,16 @@ long execute(char** argv, char** environment) {
 
 // clone with CLONE_VM and CLONE_VFORK: no page of process 1 is copied, and it sleeps until the workload's exec has
 // worked or failed, so the child may report through its parent's memory.
-[[gnu::noinline]] long spawn(char** argv, char** environment, const char* flags, const uint64_t* mask, volatile long* exec_error) {
+[[gnu::noinline]] long spawn(char** argv, char** environment, const char* flags, const uint64_t* mask,
+                             volatile long* exec_error) {
   const long pid = call(SYS_clone, CLONE_VM | CLONE_VFORK | kSigChld, 0, 0, 0, 0);
   if (pid != 0) return pid;
   if (has_flag(flags, kFlagSession)) call(SYS_setsid);
   if (has_flag(flags, kFlagTerminal)) call(SYS_ioctl, 0, 0x540E /* TIOCSCTTY */, 0);
   call(SYS_rt_sigprocmask, kSetMask, word(mask), 0, sizeof *mask);
-  *exec_error = has_flag(flags, kFlagProgram)
-                    ? call(SYS_execveat, kProgramFd, word(""), word(argv), word(environment), 0x1000 /* AT_EMPTY_PATH */)
-                    : execute(argv, environment);
+  *exec_error = has_flag(flags, kFlagProgram) ? call(SYS_execveat, kProgramFd, word(""), word(argv),
+                                                     word(environment), 0x1000 /* AT_EMPTY_PATH */)
+                                              : execute(argv, environment);
   exit(127);
 }
 
@@ -169,8 +172,8 @@ long start_slot_thread(volatile int* held) {
       "syscall\n"
       "2:\n"
       : "=a"(result)
-      : "a"(SYS_clone), "D"(kThread), "S"(0), "d"(0), "r"(r10), "r"(r8), [held] "r"(word_address),
-        [futex] "i"(SYS_futex), [exit] "i"(SYS_exit)
+      : "a"(SYS_clone), "D"(kThread), "S"(0), "d"(0), "r"(r10),
+        "r"(r8), [held] "r"(word_address), [futex] "i"(SYS_futex), [exit] "i"(SYS_exit)
       : "rcx", "r11", "memory", "cc");
   return result;
 }
@@ -219,7 +222,9 @@ class Slot {
 
   // The supervisor may need to act on what the walls sent it before the workload runs. End of file: it is gone.
   Message message{};
-  if (call(SYS_read, kControlFd, word(&message), sizeof message) != sizeof message || message.kind != Kind::go) exit(125);
+  if (call(SYS_read, kControlFd, word(&message), sizeof message) != sizeof message ||
+      message.kind != Kind::go)
+    exit(125);
 
   Slot slot;
   if (has_flag(flags, kFlagSlot) && slot.take() < 0) exit(125);

@@ -15,10 +15,10 @@ enum class Kind : uint32_t {
   exited,           // value: wait status of the workload
   slot,             // answer to take_slot. value: 0, EAGAIN (none is free) or EBUSY (ask again)
   // to process 1
-  signal,           // value: signal for the workload's main process
-  go,               // run the workload
-  release_slot,     // with kFlagSlot: leave the place among the processes that is kept
-  take_slot,        // and take one again
+  signal,        // value: signal for the workload's main process
+  go,            // run the workload
+  release_slot,  // with kFlagSlot: leave the place among the processes that is kept
+  take_slot,     // and take one again
 };
 
 enum : uint32_t { kHasListener = 1, kHasFrames = 2, kHasTerminal = 4, kHasDisk = 8, kHasProcesses = 16 };
@@ -36,11 +36,13 @@ struct Message {
 constexpr int kControlFd = 3;
 constexpr int kFixedArguments = 2;
 constexpr int kProgramFd = 4;
-constexpr char kFlagTerminal = 't';   // descriptor 0 becomes the controlling terminal
-constexpr char kFlagSession = 's';    // the workload leads a session of its own
-constexpr char kFlagReaper = 'r';     // not process 1 of a pid namespace: adopt orphans, and kill them one by one
-constexpr char kFlagSlot = 'p';       // a second thread keeps a place among the processes that RLIMIT_NPROC counts
-constexpr char kFlagProgram = 'x';    // the workload is executed from descriptor kProgramFd; the ones above are for it
+constexpr char kFlagTerminal = 't';  // descriptor 0 becomes the controlling terminal
+constexpr char kFlagSession = 's';   // the workload leads a session of its own
+constexpr char kFlagReaper =
+    'r';                         // not process 1 of a pid namespace: adopt orphans, and kill them one by one
+constexpr char kFlagSlot = 'p';  // a second thread keeps a place among the processes that RLIMIT_NPROC counts
+constexpr char kFlagProgram =
+    'x';  // the workload is executed from descriptor kProgramFd; the ones above are for it
 constexpr char kFlagNone = '-';
 
 }  // namespace sandstone::init

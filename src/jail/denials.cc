@@ -37,7 +37,8 @@ std::string subject_of(const seccomp_notif& notification) {
   const auto* args = notification.data.args;
   const pid_t pid = static_cast<pid_t>(notification.pid);
   switch (notification.data.nr) {
-    case SYS_mount: return fmt::format("{} on {}", text_at(pid, args[0]), text_at(pid, args[1]));
+    case SYS_mount:
+      return fmt::format("{} on {}", text_at(pid, args[0]), text_at(pid, args[1]));
     case SYS_umount2:
     case SYS_chroot:
     case SYS_pivot_root:
@@ -46,18 +47,30 @@ std::string subject_of(const seccomp_notif& notification) {
     case SYS_acct:
     case SYS_uselib:
     case SYS_fsopen:
-    case SYS_sethostname: return text_at(pid, args[0]);
-    case SYS_open_tree: return text_at(pid, args[1]);
+    case SYS_sethostname:
+      return text_at(pid, args[0]);
+    case SYS_open_tree:
+      return text_at(pid, args[1]);
     case SYS_unshare:
-    case SYS_clone: return fmt::format("flags {:#x}", args[0]);
-    case SYS_setns: return fmt::format("type {:#x}", args[1]);
-    case SYS_ioctl: return fmt::format("request {:#x}", args[1] & 0xffffffff);
-    case SYS_socket: return fmt::format("family {} type {} protocol {}", static_cast<int>(args[0]), static_cast<int>(args[1]), static_cast<int>(args[2]));
-    case SYS_socketpair: return fmt::format("family {}", static_cast<int>(args[0]));
-    case SYS_prctl: return fmt::format("option {}", static_cast<int>(args[0]));
-    case SYS_ptrace: return fmt::format("request {} pid {}", static_cast<int>(args[0]), static_cast<int>(args[1]));
-    case SYS_personality: return fmt::format("{:#x}", args[0]);
-    default: return {};
+    case SYS_clone:
+      return fmt::format("flags {:#x}", args[0]);
+    case SYS_setns:
+      return fmt::format("type {:#x}", args[1]);
+    case SYS_ioctl:
+      return fmt::format("request {:#x}", args[1] & 0xffffffff);
+    case SYS_socket:
+      return fmt::format("family {} type {} protocol {}", static_cast<int>(args[0]),
+                         static_cast<int>(args[1]), static_cast<int>(args[2]));
+    case SYS_socketpair:
+      return fmt::format("family {}", static_cast<int>(args[0]));
+    case SYS_prctl:
+      return fmt::format("option {}", static_cast<int>(args[0]));
+    case SYS_ptrace:
+      return fmt::format("request {} pid {}", static_cast<int>(args[0]), static_cast<int>(args[1]));
+    case SYS_personality:
+      return fmt::format("{:#x}", args[0]);
+    default:
+      return {};
   }
 }
 
@@ -66,7 +79,8 @@ std::string subject_of(const seccomp_notif& notification) {
 void Denials::on_ready(short revents, engine::Recorder& recorder) {
   if ((revents & POLLIN) == 0) return listener_.reset();
   seccomp_notif notification{};
-  if (::ioctl(listener_.get(), SECCOMP_IOCTL_NOTIF_RECV, &notification) != 0) return;  // ENOENT: it died meanwhile
+  if (::ioctl(listener_.get(), SECCOMP_IOCTL_NOTIF_RECV, &notification) != 0)
+    return;  // ENOENT: it died meanwhile
   const auto number = static_cast<uint32_t>(notification.data.nr);
   Denial denial;
   denial.pid = static_cast<pid_t>(notification.pid);

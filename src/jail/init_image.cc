@@ -18,7 +18,8 @@ constexpr const char* kRemedy = "sysctl vm.memfd_noexec=0 or 1";
 Result<Fd> sealed_init() {
   const auto size = static_cast<size_t>(sandstone_init_image_end - sandstone_init_image);
   Fd image(::memfd_create("sandstone-init", MFD_CLOEXEC | MFD_ALLOW_SEALING | kMfdExec));
-  if (!image.valid() && errno == EINVAL) image = Fd(::memfd_create("sandstone-init", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (!image.valid() && errno == EINVAL)
+    image = Fd(::memfd_create("sandstone-init", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!image.valid()) return system_error("process 1", "cannot make its memfd", errno, kRemedy);
   if (::write(image.get(), sandstone_init_image, size) != static_cast<ssize_t>(size))
     return system_error("process 1", "cannot fill its memfd", errno);

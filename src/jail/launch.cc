@@ -25,7 +25,8 @@ using init::Kind;
 using init::Message;
 using walls::Child;
 
-constexpr int kHighFd = 64;  // out of the way of 0 to 3, which the workload's streams and the control socket take
+constexpr int kHighFd =
+    64;  // out of the way of 0 to 3, which the workload's streams and the control socket take
 
 std::vector<char*> pointers(std::vector<std::string>& texts) {
   std::vector<char*> result;
@@ -60,7 +61,8 @@ namespace {
   for (size_t i = 0; child.failure.step[i] != '\0'; ++i) message.text[at++] = child.failure.step[i];
   if (child.failure.subject[0] != '\0') {
     message.text[at++] = ' ';
-    for (size_t i = 0; child.failure.subject[i] != '\0' && at + 1 < sizeof message.text; ++i) message.text[at++] = child.failure.subject[i];
+    for (size_t i = 0; child.failure.subject[i] != '\0' && at + 1 < sizeof message.text; ++i)
+      message.text[at++] = child.failure.subject[i];
   }
   sys::write(control, &message, sizeof message);
   for (;;) sys::call(SYS_exit_group, 125);
@@ -95,7 +97,8 @@ bool send_ready(const Child& child) noexcept {
     header->cmsg_len = CMSG_LEN(sizeof(int) * count);
     std::memcpy(CMSG_DATA(header), fds, sizeof(int) * count);
   }
-  return sys::call(SYS_sendmsg, child.control_fd, sys::word(&packet), 0x4000 /* MSG_NOSIGNAL */) == sizeof message;
+  return sys::call(SYS_sendmsg, child.control_fd, sys::word(&packet), 0x4000 /* MSG_NOSIGNAL */) ==
+         sizeof message;
 }
 
 // An ignored signal survives exec: a caller that ignores SIGCHLD or SIGPIPE would hand that down.
@@ -106,7 +109,8 @@ void reset_signals() noexcept {
     void* restorer;
     uint64_t mask;
   } standard{};
-  for (int signal = 1; signal <= 64; ++signal) sys::call(SYS_rt_sigaction, signal, sys::word(&standard), 0, sizeof(uint64_t));
+  for (int signal = 1; signal <= 64; ++signal)
+    sys::call(SYS_rt_sigaction, signal, sys::word(&standard), 0, sizeof(uint64_t));
   const uint64_t none = 0;
   sys::call(SYS_rt_sigprocmask, SIG_SETMASK, sys::word(&none), 0, sizeof none);
 }
@@ -155,11 +159,16 @@ Result<void> write_maps(pid_t pid, const walls::Setup& setup) {
   const char* remedy = "sandstone doctor tells what this host allows";
   // An ordinary user may map a group only after giving up setgroups(2): else it could drop a group that denies.
   if (!setup.caller_is_root) {
-    if (auto r = write_file(path("setgroups"), "deny"); !r) return Error{"wall user", r.error().line(), remedy};
+    if (auto r = write_file(path("setgroups"), "deny"); !r)
+      return Error{"wall user", r.error().line(), remedy};
   }
-  if (auto r = write_file(path("uid_map"), workload_map(setup.inside.uid, setup.outside.uid, setup.has_id_range)); !r)
+  if (auto r =
+          write_file(path("uid_map"), workload_map(setup.inside.uid, setup.outside.uid, setup.has_id_range));
+      !r)
     return Error{"wall user", r.error().line(), remedy};
-  if (auto r = write_file(path("gid_map"), workload_map(setup.inside.gid, setup.outside.gid, setup.has_id_range)); !r)
+  if (auto r =
+          write_file(path("gid_map"), workload_map(setup.inside.gid, setup.outside.gid, setup.has_id_range));
+      !r)
     return Error{"wall user", r.error().line(), remedy};
   return {};
 }
@@ -167,7 +176,9 @@ Result<void> write_maps(pid_t pid, const walls::Setup& setup) {
 // Where the clone could not do it. The child waits for its ids before it makes anything that the group is to hold.
 Result<void> move_into_group(pid_t pid, int cgroup_fd, bool child_waits) {
   constexpr const char* kWhere = "wall control-group";
-  if (!child_waits) return Error{kWhere, "clone3(2) is filtered here, and without it the wall user is needed", "leave the wall user in"};
+  if (!child_waits)
+    return Error{kWhere, "clone3(2) is filtered here, and without it the wall user is needed",
+                 "leave the wall user in"};
   const int error = walls::write_group_file(cgroup_fd, "cgroup.procs", std::to_string(pid));
   if (error != 0) return system_error(kWhere, "cannot move the sandbox into its group", error);
   return {};
@@ -176,19 +187,24 @@ Result<void> move_into_group(pid_t pid, int cgroup_fd, bool child_waits) {
 Error clone_error(int err, const WallList& walls) {
   for (const auto& wall : walls) {
     if (!wall->fails_the_clone()) continue;
-    if (const walls::Support support = wall->support(); !support.available) return walls::unavailable(*wall, support);
+    if (const walls::Support support = wall->support(); !support.available)
+      return walls::unavailable(*wall, support);
   }
   switch (err) {
     case EPERM:
-      return {"wall user", "this host does not let you make namespaces", "sandstone doctor tells why and what to do"};
+      return {"wall user", "this host does not let you make namespaces",
+              "sandstone doctor tells why and what to do"};
     case ENOSPC:
       return {"wall user", "the limit on namespaces is reached", "raise the sysctls user.max_*_namespaces"};
-    case EAGAIN: return {"clone", "the limit on processes is reached", "raise ulimit -u"};
+    case EAGAIN:
+      return {"clone", "the limit on processes is reached", "raise ulimit -u"};
     case ENOSYS:
       return {"clone", "clone3(2) is filtered here, and before Linux 6.2 a time namespace needs it",
               "let the filter around sandstone allow clone3"};
-    case EINVAL: return {"clone", "this kernel lacks one of the namespaces", "sandstone doctor tells which"};
-    default: return system_error("clone", "cannot start the sandbox", err);
+    case EINVAL:
+      return {"clone", "this kernel lacks one of the namespaces", "sandstone doctor tells which"};
+    default:
+      return system_error("clone", "cannot start the sandbox", err);
   }
 }
 
@@ -213,7 +229,8 @@ Result<void> await_walls(Launched& launched, const WallList& walls) {
     std::memcpy(fds, CMSG_DATA(header), count * sizeof(int));
     for (size_t i = 0; i < count; ++i) received.emplace_back(fds[i]);
   }
-  if (size != sizeof message) return Error{"sandbox", "ended while its walls were raised", "the kernel's log may tell why"};
+  if (size != sizeof message)
+    return Error{"sandbox", "ended while its walls were raised", "the kernel's log may tell why"};
   if (message.kind == Kind::wall_failed) {
     const auto place = static_cast<size_t>(message.number);
     const std::string where = place < walls.size() ? fmt::format("wall {}", walls[place]->name()) : "sandbox";
@@ -246,7 +263,8 @@ bool tell(const Fd& control, uint32_t kind, int32_t value) {
   return ::send(control.get(), &message, sizeof message, MSG_NOSIGNAL) == sizeof message;
 }
 
-Result<Launched> launch(walls::Setup& setup, WallList& walls, engine::Ports ports, int cgroup_fd, Program* program) {
+Result<Launched> launch(walls::Setup& setup, WallList& walls, engine::Ports ports, int cgroup_fd,
+                        Program* program) {
   auto pair = make_socket_pair(SOCK_SEQPACKET);
   if (!pair) return pair.error();
   auto child_end = out_of_the_way(std::move(pair->second));
@@ -275,8 +293,14 @@ Result<Launched> launch(walls::Setup& setup, WallList& walls, engine::Ports port
   std::vector<std::string> words = {"sandstone-init", flags};
   if (program != nullptr) words.insert(words.end(), program->arguments.begin(), program->arguments.end());
   words.insert(words.end(), setup.spec.argv.begin(), setup.spec.argv.end());
-  std::shared_ptr<ChildPlan> plan(new ChildPlan{setup, walls, {ports.in.get(), ports.out.get(), ports.err.get()}, child_end->get(),
-                                                pair->first.get(), high_image->get(), std::move(parts), std::move(words)});
+  std::shared_ptr<ChildPlan> plan(new ChildPlan{setup,
+                                                walls,
+                                                {ports.in.get(), ports.out.get(), ports.err.get()},
+                                                child_end->get(),
+                                                pair->first.get(),
+                                                high_image->get(),
+                                                std::move(parts),
+                                                std::move(words)});
 
   CloneArgs args{};
   int pidfd = -1;
@@ -304,7 +328,8 @@ Result<Launched> launch(walls::Setup& setup, WallList& walls, engine::Ports port
   sigset_t before;
   sigfillset(&all);
   ::pthread_sigmask(SIG_SETMASK, &all, &before);
-  const long pid = clone_child(args, [](void* prepared) { child_main(*static_cast<ChildPlan*>(prepared)); }, plan.get());
+  const long pid =
+      clone_child(args, [](void* prepared) { child_main(*static_cast<ChildPlan*>(prepared)); }, plan.get());
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   if (pid < 0) return clone_error(static_cast<int>(-pid), walls);
 
@@ -316,7 +341,8 @@ Result<Launched> launch(walls::Setup& setup, WallList& walls, engine::Ports port
   child_end->reset();
   ports = {};
   Result<void> done;
-  if (cgroup_fd >= 0 && (args.flags & kIntoCgroup) == 0) done = move_into_group(launched.pid, cgroup_fd, maps_ids);
+  if (cgroup_fd >= 0 && (args.flags & kIntoCgroup) == 0)
+    done = move_into_group(launched.pid, cgroup_fd, maps_ids);
   if (maps_ids) {
     if (done) done = write_maps(launched.pid, setup);
     const char go = 1;

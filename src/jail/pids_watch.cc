@@ -54,7 +54,7 @@ uint64_t count_tasks(const Fd& proc, uint64_t enough) {
   while (const char* name = count < enough ? processes.next() : nullptr) {
     if (name[0] < '1' || name[0] > '9') continue;
     // A folder has two links more than folders in it, and this one has a folder for each thread.
-    struct stat threads {};
+    struct stat threads{};
     if (::fstatat(proc.get(), fmt::format("{}/task", name).c_str(), &threads, 0) == 0 && threads.st_nlink > 2)
       count += threads.st_nlink - 2;
   }

@@ -48,7 +48,7 @@ Result<Fd> id_map(const std::string& uids, const std::string& gids) {
 Result<void> prepare_rootfs(walls::Setup& setup, std::vector<Missing>& missing) {
   const std::string& rootfs = setup.spec.rootfs;
   if (rootfs.empty() || !setup.caller_is_root || !setup.has("user")) return {};
-  struct stat info {};
+  struct stat info{};
   if (::stat(rootfs.c_str(), &info) != 0) return system_error("--rootfs", fmt::format("'{}'", rootfs), errno);
   const User owner{info.st_uid, info.st_gid};
   if (!setup.has_id_range && owner.uid == setup.outside.uid && owner.gid == setup.outside.gid) return {};

@@ -35,7 +35,8 @@ const engine::Engine& jail_engine() {
   return engine;
 }
 
-Result<std::unique_ptr<engine::Workload>> JailWorkload::start(const RunSpec& spec, engine::Ports ports, Program* program) {
+Result<std::unique_ptr<engine::Workload>> JailWorkload::start(const RunSpec& spec, engine::Ports ports,
+                                                              Program* program) {
   auto prepared = prepare(spec);
   if (!prepared) return prepared.error();
   std::unique_ptr<JailWorkload> workload(new JailWorkload(std::move(*prepared)));
@@ -51,7 +52,8 @@ Result<std::unique_ptr<engine::Workload>> JailWorkload::start(const RunSpec& spe
   }
   const bool serves_itself = program != nullptr && program->frames.valid();
   auto& group = workload->group_;
-  auto launched = launch(setup, workload->prepared_->walls, std::move(ports), group ? group->fd() : -1, program);
+  auto launched =
+      launch(setup, workload->prepared_->walls, std::move(ports), group ? group->fd() : -1, program);
   if (!launched && group && group->usage().memory_kills > 0)
     return Error{"-m", "the kernel ran out of it while the walls were raised", "raise it"};
   if (!launched) return launched.error();
@@ -60,7 +62,8 @@ Result<std::unique_ptr<engine::Workload>> JailWorkload::start(const RunSpec& spe
   if (child.processes.valid()) workload->pids_watch_.emplace(*spec.limits.pids);
   if (child.listener.valid()) workload->denials_.emplace(std::move(child.listener));
   if (workload->network_) {
-    if (auto attached = workload->network_->attach(std::move(serves_itself ? program->frames : child.frames)); !attached)
+    if (auto attached = workload->network_->attach(std::move(serves_itself ? program->frames : child.frames));
+        !attached)
       return attached.error();
   }
   tell(child.control, static_cast<uint32_t>(init::Kind::go), 0);
@@ -142,7 +145,7 @@ void JailWorkload::kill() {
 }
 
 bool JailWorkload::is_disk_full() const {
-  struct statvfs disk {};
+  struct statvfs disk{};
   if (!launched_.disk.valid() || ::fstatvfs(launched_.disk.get(), &disk) != 0) return false;
   return disk.f_bfree == 0 || disk.f_ffree == 0;
 }

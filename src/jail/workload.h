@@ -21,7 +21,8 @@ namespace sandstone::jail {
 class JailWorkload final : public engine::Workload {
  public:
   // `program`: what to run instead of the spec's command, with that as its last arguments; null: the command itself.
-  static Result<std::unique_ptr<engine::Workload>> start(const RunSpec& spec, engine::Ports ports, Program* program = nullptr);
+  static Result<std::unique_ptr<engine::Workload>> start(const RunSpec& spec, engine::Ports ports,
+                                                         Program* program = nullptr);
   ~JailWorkload() override;
 
   [[nodiscard]] const std::vector<std::string>& walls() const override { return prepared_->setup.walls; }

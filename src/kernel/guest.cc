@@ -50,7 +50,8 @@ using libkernel::futex_wake;
 using libkernel::shared_word;
 
 [[noreturn]] void fail(Shared& shared, const Error& error) {
-  std::fprintf(stderr, "sandstone: %s\n", escape_for_terminal(error.line()).c_str());  // it may quote an image
+  std::fprintf(stderr, "sandstone: %s\n",
+               escape_for_terminal(error.line()).c_str());  // it may quote an image
   shared.failed = 1;
   ::_exit(125);
 }
@@ -81,7 +82,8 @@ Result<void> boot_kernel(const Options& options, libkernel::Image& image) {
   lib_boot& boot = *header.boot;
   boot.memory = image.memory_size();
   std::snprintf(boot.command_line, sizeof boot.command_line, "%s window=%llu",
-                options.verbose ? "ignore_loglevel" : "quiet", static_cast<unsigned long long>(image.window_size()));
+                options.verbose ? "ignore_loglevel" : "quiet",
+                static_cast<unsigned long long>(image.window_size()));
   boot.log_fd = options.verbose ? 2 : -1;
   // By notification whoever calls is another process, into which we map nothing.
   boot.memory_fd = options.mode == runtime::Mode::notify ? 0 : image.descriptor();
@@ -302,8 +304,7 @@ void run_kernel(Options options, libkernel::Image& image, Shared& shared) {
   const Task undertaker = helper_of(init);
   streams.start();
   ahead.finish();
-  if (options.mode == runtime::Mode::rewrite)
-    start_rewriter(init, boot.patches_fd, entry, std::move(ahead));
+  if (options.mode == runtime::Mode::rewrite) start_rewriter(init, boot.patches_fd, entry, std::move(ahead));
   leave_rseq();
   std::optional<Answerer> answerer;
   if (options.mode == runtime::Mode::notify) {

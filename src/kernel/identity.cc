@@ -84,7 +84,8 @@ Result<Identity> look_up(Task& init, const std::string& user) {
 void set_variables(const Options& options, const Identity& identity) {
   for (const std::string& variable : options.variables) {
     const size_t equals = variable.find('=');
-    ::setenv(variable.substr(0, equals).c_str(), variable.substr(std::min(equals, variable.size() - 1) + 1).c_str(), 1);
+    ::setenv(variable.substr(0, equals).c_str(),
+             variable.substr(std::min(equals, variable.size() - 1) + 1).c_str(), 1);
   }
   for (const std::string& name : options.user_sets) {
     const std::string& value = name == "HOME" ? identity.home : identity.name;

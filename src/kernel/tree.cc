@@ -142,7 +142,8 @@ Result<void> mount_view(Task& init) {
 }  // namespace
 
 Result<void> make_root(Task& init, const Options& options) {
-  if (auto done = options.disk_fd >= 0 ? mount_disk(init, options.disk) : mount_view(init); !done) return done;
+  if (auto done = options.disk_fd >= 0 ? mount_disk(init, options.disk) : mount_view(init); !done)
+    return done;
   init.call(SYS_chdir, "/root");
   if (const int64_t moved = init.call(SYS_mount, ".", "/", nullptr, MS_MOVE); moved < 0)
     return refused("cannot change the root", moved);

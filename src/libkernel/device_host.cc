@@ -41,7 +41,8 @@ void DeviceHost::settle() {
   constexpr int most = 200;  // milliseconds
   idle_ = false;
   wake();
-  for (int passed = 0; !idle_ && passed < most; ++passed) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  for (int passed = 0; !idle_ && passed < most; ++passed)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
 }
 
 void DeviceHost::wake() {

@@ -128,7 +128,8 @@ int open_peer(int* frames) {
   return 0;
 }
 
-int add_address(Netlink& netlink, int index, int family, const uint8_t* address, size_t size, unsigned prefix) {
+int add_address(Netlink& netlink, int index, int family, const uint8_t* address, size_t size,
+                unsigned prefix) {
   ifaddrmsg body{};
   body.ifa_family = static_cast<uint8_t>(family);
   body.ifa_prefixlen = static_cast<uint8_t>(prefix);
@@ -141,8 +142,8 @@ int add_address(Netlink& netlink, int index, int family, const uint8_t* address,
   return message.exchange(netlink);
 }
 
-int add_route(Netlink& netlink, int index, int family, const uint8_t* destination, unsigned prefix, const uint8_t* gateway,
-              size_t size, uint32_t table, const uint8_t* source) {
+int add_route(Netlink& netlink, int index, int family, const uint8_t* destination, unsigned prefix,
+              const uint8_t* gateway, size_t size, uint32_t table, const uint8_t* source) {
   rtmsg body{};
   body.rtm_family = static_cast<uint8_t>(family);
   body.rtm_dst_len = static_cast<uint8_t>(prefix);
@@ -255,16 +256,19 @@ int configure_link(Netlink& netlink, int index, const LinkPlan& plan, LinkResult
   if (step.failed("set eth0 up", status)) return status;
   status = add_address(netlink, index, AF_INET, kGuest4, sizeof kGuest4, kPrefix4);
   if (step.failed("give eth0 its IPv4 address", status)) return status;
-  status = add_route(netlink, index, AF_INET, nullptr, 0, kGateway4, sizeof kGateway4, RT_TABLE_MAIN, nullptr);
+  status =
+      add_route(netlink, index, AF_INET, nullptr, 0, kGateway4, sizeof kGateway4, RT_TABLE_MAIN, nullptr);
   if (step.failed("add the IPv4 default route", status)) return status;
   status = add_address(netlink, index, AF_INET6, kGuest6, sizeof kGuest6, kPrefix6);
   const bool without_ipv6 = status == -EAFNOSUPPORT || status == -EOPNOTSUPP || status == -EACCES;
   if (!without_ipv6) {
     if (step.failed("give eth0 its IPv6 address", status)) return status;
-    status = add_route(netlink, index, AF_INET6, nullptr, 0, kGateway6, sizeof kGateway6, RT_TABLE_MAIN, nullptr);
+    status =
+        add_route(netlink, index, AF_INET6, nullptr, 0, kGateway6, sizeof kGateway6, RT_TABLE_MAIN, nullptr);
     if (step.failed("add the IPv6 default route", status)) return status;
     // The stack answers neighbour solicitations for the gateway only.
-    status = add_route(netlink, index, AF_INET6, kDns6, 128, kGateway6, sizeof kGateway6, RT_TABLE_MAIN, nullptr);
+    status =
+        add_route(netlink, index, AF_INET6, kDns6, 128, kGateway6, sizeof kGateway6, RT_TABLE_MAIN, nullptr);
     if (step.failed("add the route to the DNS server", status)) return status;
   }
   if (plan.loopback_ranges == 0) return 0;

@@ -208,7 +208,8 @@ constexpr Setting kSettings[] = {
        d.spec.syscall_mode = *mode;
        return {};
      },
-     {"syscall-mode", 0, 1, "MODE", "tier kernel: auto, unotify, trap or rewrite (default auto)", Group::walls}},
+     {"syscall-mode", 0, 1, "MODE", "tier kernel: auto, unotify, trap or rewrite (default auto)",
+      Group::walls}},
     {"audit",
      "audit",
      toggle,
@@ -217,7 +218,9 @@ constexpr Setting kSettings[] = {
        d.spec.audit = is_true(t);
        return {};
      },
-     {"audit", 0, 0, "", "tier kernel: answer and trace system calls where the workload cannot reach, at some 10 us each", Group::walls}},
+     {"audit", 0, 0, "",
+      "tier kernel: answer and trace system calls where the workload cannot reach, at some 10 us each",
+      Group::walls}},
     {"trace",
      "trace",
      text,
@@ -230,7 +233,8 @@ constexpr Setting kSettings[] = {
        }
        return set_host_path(d, t, d.spec.trace);
      },
-     {"trace", 0, 1, "FILE|-", "tier kernel: write every system call with its arguments, as strace does", Group::output}},
+     {"trace", 0, 1, "FILE|-", "tier kernel: write every system call with its arguments, as strace does",
+      Group::output}},
     {"trace_format",
      "trace_format",
      text,
@@ -249,7 +253,8 @@ constexpr Setting kSettings[] = {
        d.spec.stats = is_true(t);
        return {};
      },
-     {"stats", 0, 0, "", "tier kernel: count what its kernel does; a table on stderr at the end", Group::output}},
+     {"stats", 0, 0, "", "tier kernel: count what its kernel does; a table on stderr at the end",
+      Group::output}},
     {"stats_file",
      "stats_file",
      text,
@@ -272,11 +277,13 @@ constexpr Setting kSettings[] = {
      text,
      false,
      [](Draft& d, Text t, Text) -> Result<void> {
-       if (t != "allow" && t != "deny") return Error{{}, fmt::format("'{}' is no policy", t), "allow or deny"};
+       if (t != "allow" && t != "deny")
+         return Error{{}, fmt::format("'{}' is no policy", t), "allow or deny"};
        d.spec.writable_code = t == "allow";
        return {};
      },
-     {"wx", 0, 1, "POLICY", "tier kernel: allow or deny memory that is writable and executable (default allow)", Group::walls}},
+     {"wx", 0, 1, "POLICY",
+      "tier kernel: allow or deny memory that is writable and executable (default allow)", Group::walls}},
     {"best_effort",
      "best_effort",
      toggle,
@@ -379,7 +386,8 @@ constexpr Setting kSettings[] = {
        if (d.spec.disk_read_only) t.remove_suffix(3);
        return set_host_path(d, t, d.spec.disk_image);
      },
-     {"disk-image", 0, 1, "FILE[:ro]", "tier kernel: run in the system on an ext4 disk image, which stays as it is", Group::view}},
+     {"disk-image", 0, 1, "FILE[:ro]",
+      "tier kernel: run in the system on an ext4 disk image, which stays as it is", Group::view}},
     {"persist",
      "persist",
      toggle,

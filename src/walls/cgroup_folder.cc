@@ -27,8 +27,8 @@ std::string random_name() {
 }
 
 bool is_still_there(int place, const std::string& name, const Fd& folder) {
-  struct stat by_name {};
-  struct stat by_fd {};
+  struct stat by_name{};
+  struct stat by_fd{};
   return ::fstatat(place, name.c_str(), &by_name, AT_SYMLINK_NOFOLLOW) == 0 &&
          ::fstat(folder.get(), &by_fd) == 0 && by_name.st_ino == by_fd.st_ino;
 }

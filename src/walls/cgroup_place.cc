@@ -29,7 +29,7 @@ std::mutex moving;
 
 Fd open_folder(const std::string& path) {
   Fd folder(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  struct statfs info {};
+  struct statfs info{};
   // What a container mounts over /sys/fs/cgroup may be anything.
   if (folder.valid() && (::fstatfs(folder.get(), &info) != 0 || info.f_type != CGROUP2_SUPER_MAGIC))
     folder.reset();
@@ -43,7 +43,7 @@ bool is_true_root(int folder) {
 }
 
 bool is_ours(int folder, const char* name) {
-  struct stat info {};
+  struct stat info{};
   return ::fstatat(folder, name, &info, AT_SYMLINK_NOFOLLOW) == 0 && info.st_uid == ::geteuid();
 }
 

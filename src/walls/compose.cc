@@ -15,17 +15,17 @@ bool status_of(int fd, struct stat& info) noexcept {
 }
 
 bool is_directory(int fd) noexcept {
-  struct stat info {};
+  struct stat info{};
   return status_of(fd, info) && S_ISDIR(info.st_mode);
 }
 
 bool is_regular_file(int fd) noexcept {
-  struct stat info {};
+  struct stat info{};
   return status_of(fd, info) && S_ISREG(info.st_mode);
 }
 
 bool is_null_device(int fd) noexcept {
-  struct stat info {};
+  struct stat info{};
   return status_of(fd, info) && S_ISCHR(info.st_mode) && info.st_rdev == makedev(1, 3);
 }
 
@@ -106,7 +106,8 @@ int first_null_mask(int source) noexcept {
 
 // `empty`: an empty folder as a detached mount, or -1 if there is none to be had.
 int first_folder_mask(int empty) noexcept {
-  constexpr unsigned kAttributes = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+  constexpr unsigned kAttributes =
+      MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
   if (empty < 0) {
     const char* options[] = {"size", "0", "nr_inodes", "1", "mode", "0555"};
     return sys::detached_mount("tmpfs", options, 6, kAttributes);
@@ -257,7 +258,7 @@ int Composer::own_file(const ViewStep& step) noexcept {
 
 // By the bits that the workload will be judged by once its capabilities are gone.
 bool Composer::workload_may_write(int folder) const noexcept {
-  struct stat info {};
+  struct stat info{};
   if (!status_of(folder, info) || !S_ISDIR(info.st_mode)) return false;
   const User& user = child_.setup.inside;
   if (info.st_uid == user.uid) return (info.st_mode & 0700) == 0700;
@@ -333,7 +334,7 @@ int Composer::open_terminal(int devpts) noexcept {
 int Composer::mask(const ViewStep& step) noexcept {
   const Place place = places_.find(step.destination);
   if (place.folder < 0) return place.folder;
-  struct stat info {};
+  struct stat info{};
   const long r =
       sys::call(SYS_newfstatat, place.folder, sys::word(place.name), sys::word(&info), AT_SYMLINK_NOFOLLOW);
   if (r < 0) return r == -ENOENT ? 0 : static_cast<int>(r);

@@ -16,7 +16,8 @@ int set_mount_attributes(int mount, uint64_t set, unsigned flags) noexcept;
 class Composer {
  public:
   // `root`: the new root's mount. `scratch`: the folder of the private tmpfs that own folders are made in.
-  Composer(Child& child, int root, int scratch) noexcept : child_(child), places_(root), root_(root), scratch_(scratch) {}
+  Composer(Child& child, int root, int scratch) noexcept
+      : child_(child), places_(root), root_(root), scratch_(scratch) {}
 
   // False: child.failure says why.
   [[nodiscard]] bool carry_out(const ViewStep& step) noexcept;

@@ -68,14 +68,21 @@ class SessionWall final : public Wall {
     // Who possesses the caller's session keyring can read the keys in it, whatever namespaces say. Where the call does
     // not exist or is filtered, the workload cannot make it either.
     const long r = sys::call(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, 0);
-    return r >= 0 || r == -ENOSYS || r == -EPERM || child.fail(static_cast<int>(r), "join a session keyring of its own");
+    return r >= 0 || r == -ENOSYS || r == -EPERM ||
+           child.fail(static_cast<int>(r), "join a session keyring of its own");
   }
 };
 
 }  // namespace
 
-std::unique_ptr<Wall> make_environment_wall() { return std::make_unique<EnvironmentWall>(); }
-std::unique_ptr<Wall> make_descriptors_wall() { return std::make_unique<DescriptorsWall>(); }
-std::unique_ptr<Wall> make_session_wall() { return std::make_unique<SessionWall>(); }
+std::unique_ptr<Wall> make_environment_wall() {
+  return std::make_unique<EnvironmentWall>();
+}
+std::unique_ptr<Wall> make_descriptors_wall() {
+  return std::make_unique<DescriptorsWall>();
+}
+std::unique_ptr<Wall> make_session_wall() {
+  return std::make_unique<SessionWall>();
+}
 
 }  // namespace sandstone::walls

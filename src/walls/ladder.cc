@@ -51,12 +51,16 @@ std::vector<std::string> walls_of(Tier tier) {
   return names;
 }
 
-std::vector<std::string> all_walls() { return walls_of(Tier::full); }
+std::vector<std::string> all_walls() {
+  return walls_of(Tier::full);
+}
 
 Result<std::vector<std::unique_ptr<Wall>>> make_walls(const std::vector<std::string>& names) {
   for (const auto& name : names) {
-    const bool known = std::any_of(std::begin(kLadder), std::end(kLadder), [&](const Rung& r) { return name == r.name; });
-    if (!known) return Error{"--walls", fmt::format("'{}' is not a wall", name), "sandstone doctor lists them"};
+    const bool known =
+        std::any_of(std::begin(kLadder), std::end(kLadder), [&](const Rung& r) { return name == r.name; });
+    if (!known)
+      return Error{"--walls", fmt::format("'{}' is not a wall", name), "sandstone doctor lists them"};
   }
   std::vector<std::unique_ptr<Wall>> walls;
   for (const Rung& rung : kLadder)

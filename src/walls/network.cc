@@ -37,7 +37,8 @@ bool make_network(Helper& helper) noexcept {
     helper.step = step;
     return false;
   };
-  if (const long r = sys::call(SYS_unshare, CLONE_NEWNET); r < 0) return failed(r, "make a network namespace");
+  if (const long r = sys::call(SYS_unshare, CLONE_NEWNET); r < 0)
+    return failed(r, "make a network namespace");
   // Ports below 1024 mean nothing in a network of one's own, and no capability is left to bind them with. As in docker;
   // where it cannot be set they stay out of reach, which takes nothing from the wall.
   const int low_ports = sys::openat(AT_FDCWD, "/proc/sys/net/ipv4/ip_unprivileged_port_start", O_WRONLY);
@@ -104,7 +105,8 @@ class NetWall final : public Wall {
       child.frames_fd = helper_->frames_fd;
       return true;
     }
-    const int pid = ::clone(helper_main, helper_->stack + sizeof helper_->stack, CLONE_VM | CLONE_FILES, helper_.get());
+    const int pid =
+        ::clone(helper_main, helper_->stack + sizeof helper_->stack, CLONE_VM | CLONE_FILES, helper_.get());
     if (pid < 0) return child.fail(-EAGAIN, "start the network helper");
     helper_->pid = pid;
     child.network_helper = helper_.get();
@@ -136,6 +138,8 @@ bool join_network(Child& child) noexcept {
   return true;
 }
 
-std::unique_ptr<Wall> make_net_wall() { return std::make_unique<NetWall>(); }
+std::unique_ptr<Wall> make_net_wall() {
+  return std::make_unique<NetWall>();
+}
 
 }  // namespace sandstone::walls

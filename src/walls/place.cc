@@ -34,8 +34,10 @@ int open_or_make(int root, const char* path, bool is_directory, uint32_t mode) n
         made = sys::mkdirat(parent, name, last ? mode & 01777 : 0755);
       }
       // A dangling symlink: there is a name, yet nothing behind it. Following it could only go where it should not.
-      if (made < 0) next = made == -EEXIST ? -ELOOP : made;
-      else next = sys::openat2(root, prefix, O_PATH, 0, kInRoot);
+      if (made < 0)
+        next = made == -EEXIST ? -ELOOP : made;
+      else
+        next = sys::openat2(root, prefix, O_PATH, 0, kInRoot);
     }
     sys::close(parent);
     parent = next;

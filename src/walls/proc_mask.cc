@@ -6,9 +6,10 @@
 namespace sandstone::walls {
 namespace {
 
-constexpr const char* kHidden[] = {"/proc/kcore", "/proc/keys", "/proc/key-users", "/proc/kmsg", "/proc/timer_list",
-                                   "/proc/acpi",  "/proc/scsi"};
-constexpr const char* kReadOnly[] = {"/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/proc/fs"};
+constexpr const char* kHidden[] = {"/proc/kcore",      "/proc/keys", "/proc/key-users", "/proc/kmsg",
+                                   "/proc/timer_list", "/proc/acpi", "/proc/scsi"};
+constexpr const char* kReadOnly[] = {"/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus",
+                                     "/proc/fs"};
 
 class ProcMaskWall final : public Wall {
  public:
@@ -37,6 +38,8 @@ class ProcMaskWall final : public Wall {
 
 }  // namespace
 
-std::unique_ptr<Wall> make_proc_mask_wall() { return std::make_unique<ProcMaskWall>(); }
+std::unique_ptr<Wall> make_proc_mask_wall() {
+  return std::make_unique<ProcMaskWall>();
+}
 
 }  // namespace sandstone::walls

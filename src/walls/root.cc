@@ -157,8 +157,8 @@ class RootWall final : public Wall {
   // A mount left on top of the new root would be reached through "/..": whatever the mistake that left it, it
   // ends here.
   [[nodiscard]] static bool nothing_above(Child& child, int root) noexcept {
-    struct statx ours {};
-    struct statx above {};
+    struct statx ours{};
+    struct statx above{};
     long r = sys::call(SYS_statx, root, sys::word(""), AT_EMPTY_PATH, STATX_MNT_ID, sys::word(&ours));
     if (r == 0)
       r = sys::call(SYS_statx, AT_FDCWD, sys::word("/.."), AT_NO_AUTOMOUNT, STATX_MNT_ID, sys::word(&above));

@@ -24,8 +24,10 @@ class SeccompWall final : public Wall {
     if (!action_available(SECCOMP_RET_KILL_PROCESS))
       return {false, {}, "this kernel has no seccomp filters", "use a kernel with CONFIG_SECCOMP_FILTER"};
     Support support;
-    if (!action_available(SECCOMP_RET_USER_NOTIF)) support.reason = "denials cannot be reported before Linux 5.0";
-    else support.extent = "with reports of denials";
+    if (!action_available(SECCOMP_RET_USER_NOTIF))
+      support.reason = "denials cannot be reported before Linux 5.0";
+    else
+      support.extent = "with reports of denials";
     return support;
   }
 
@@ -39,14 +41,16 @@ class SeccompWall final : public Wall {
     const bool privileged_by_nnp = child.setup.has("no-new-privs");
     if (!privileged_by_nnp && child.setup.has("capabilities")) {
       // Only an experiment has this wall without no_new_privs, and then no capability is left to load a filter with.
-      if (const long r = sys::call(SYS_prctl, 38 /* PR_SET_NO_NEW_PRIVS */, 1, 0, 0, 0); r < 0) return child.fail(static_cast<int>(r), "set no_new_privs");
+      if (const long r = sys::call(SYS_prctl, 38 /* PR_SET_NO_NEW_PRIVS */, 1, 0, 0, 0); r < 0)
+        return child.fail(static_cast<int>(r), "set no_new_privs");
     }
     if (child.setup.serves_calls) {
       const long r = load(serving_filter(), 0);
       return r == 0 || child.fail(static_cast<int>(r), "load the filter");
     }
     if (notify_) {
-      long r = load(full_filter(true), SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV);
+      long r =
+          load(full_filter(true), SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV);
       if (r == -EINVAL) r = load(full_filter(true), SECCOMP_FILTER_FLAG_NEW_LISTENER);  // before Linux 5.19
       if (r >= 0) {
         child.listener_fd = static_cast<int>(r);
@@ -62,7 +66,8 @@ class SeccompWall final : public Wall {
 
  private:
   static long load(std::span<const sock_filter> filter, unsigned flags) noexcept {
-    const sock_fprog program{static_cast<unsigned short>(filter.size()), const_cast<sock_filter*>(filter.data())};  // only read
+    const sock_fprog program{static_cast<unsigned short>(filter.size()),
+                             const_cast<sock_filter*>(filter.data())};  // only read
     return sys::call(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, sys::word(&program));
   }
 
@@ -71,6 +76,8 @@ class SeccompWall final : public Wall {
 
 }  // namespace
 
-std::unique_ptr<Wall> make_seccomp_wall() { return std::make_unique<SeccompWall>(); }
+std::unique_ptr<Wall> make_seccomp_wall() {
+  return std::make_unique<SeccompWall>();
+}
 
 }  // namespace sandstone::walls

@@ -25,17 +25,26 @@ using Program = std::vector<sock_filter>;
 constexpr uint32_t kX32Bit = 0x40000000;
 constexpr uint32_t kAllow = SECCOMP_RET_ALLOW;
 
-constexpr sock_filter ret(uint32_t value) { return BPF_STMT(BPF_RET | BPF_K, value); }
-constexpr sock_filter load(uint32_t offset) { return BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offset); }
+constexpr sock_filter ret(uint32_t value) {
+  return BPF_STMT(BPF_RET | BPF_K, value);
+}
+constexpr sock_filter load(uint32_t offset) {
+  return BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offset);
+}
 constexpr sock_filter jump(uint16_t test, uint32_t value, uint8_t yes, uint8_t no) {
   return BPF_JUMP(static_cast<uint16_t>(BPF_JMP | test | BPF_K), value, yes, no);
 }
-constexpr uint32_t fail(int error) { return SECCOMP_RET_ERRNO | static_cast<uint32_t>(error); }
+constexpr uint32_t fail(int error) {
+  return SECCOMP_RET_ERRNO | static_cast<uint32_t>(error);
+}
 
 constexpr uint32_t low(int argument) {
-  return static_cast<uint32_t>(offsetof(seccomp_data, args) + sizeof(uint64_t) * static_cast<size_t>(argument));
+  return static_cast<uint32_t>(offsetof(seccomp_data, args) +
+                               sizeof(uint64_t) * static_cast<size_t>(argument));
 }
-constexpr uint32_t high(int argument) { return low(argument) + 4; }
+constexpr uint32_t high(int argument) {
+  return low(argument) + 4;
+}
 
 class Compiler {
  public:
@@ -68,23 +77,34 @@ class Compiler {
 
   constexpr Program leaf(uint32_t number, Verdict verdict) {
     switch (verdict.kind) {
-      case Kind::allow: return {ret(kAllow)};
-      case Kind::fail: return {ret(fail(verdict.error))};
-      case Kind::refuse: return {ret(refuse(number))};
-      case Kind::check_clone: return check_clone(number);
-      case Kind::check_ioctl: return one_of(1, {0x5412 /* TIOCSTI */, 0x541C /* TIOCLINUX */}, refuse(number), kAllow);
-      case Kind::check_socket: return check_socket(number);
-      case Kind::check_socketpair: return one_of(0, {AF_UNIX}, kAllow, refuse(number));
-      case Kind::check_prctl: return check_prctl(number);
-      case Kind::check_personality: return one_of(0, {0, 0x0008, 0x20000, 0x20008, 0xffffffff}, kAllow, refuse(number));
-      case Kind::check_seccomp: return check_seccomp(number);
+      case Kind::allow:
+        return {ret(kAllow)};
+      case Kind::fail:
+        return {ret(fail(verdict.error))};
+      case Kind::refuse:
+        return {ret(refuse(number))};
+      case Kind::check_clone:
+        return check_clone(number);
+      case Kind::check_ioctl:
+        return one_of(1, {0x5412 /* TIOCSTI */, 0x541C /* TIOCLINUX */}, refuse(number), kAllow);
+      case Kind::check_socket:
+        return check_socket(number);
+      case Kind::check_socketpair:
+        return one_of(0, {AF_UNIX}, kAllow, refuse(number));
+      case Kind::check_prctl:
+        return check_prctl(number);
+      case Kind::check_personality:
+        return one_of(0, {0, 0x0008, 0x20000, 0x20008, 0xffffffff}, kAllow, refuse(number));
+      case Kind::check_seccomp:
+        return check_seccomp(number);
     }
     return {ret(SECCOMP_RET_KILL_PROCESS)};
   }
 
   // The kernel itself takes the low 32 bits of these arguments (unsigned int, int), so they alone decide. A comparison of
   // all 64 is what CVE-2019-7303 walked around with a high bit set.
-  static constexpr Program one_of(int argument, std::initializer_list<uint32_t> values, uint32_t then, uint32_t otherwise) {
+  static constexpr Program one_of(int argument, std::initializer_list<uint32_t> values, uint32_t then,
+                                  uint32_t otherwise) {
     Program program{load(low(argument))};
     auto left = values.size();
     for (const uint32_t value : values) {
@@ -98,7 +118,8 @@ class Compiler {
 
   // clone(2) takes its flags as an unsigned long: no namespace flag lies above bit 31, and none may be set.
   constexpr Program check_clone(uint32_t number) const {
-    constexpr uint32_t kNamespaces = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET;
+    constexpr uint32_t kNamespaces = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC |
+                                     CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET;
     return {load(low(0)), jump(BPF_JSET, kNamespaces, 0, 1), ret(refuse(number)), ret(kAllow)};
   }
 
@@ -118,24 +139,54 @@ class Compiler {
   constexpr Program check_prctl(uint32_t number) const {
     constexpr uint32_t kSetVma = 0x53564d41, kGetAuxv = 0x41555856;
     return one_of(0,
-                  {PR_SET_PDEATHSIG, PR_GET_PDEATHSIG, PR_GET_DUMPABLE, PR_SET_DUMPABLE, PR_GET_KEEPCAPS, PR_SET_KEEPCAPS, PR_GET_TIMING,
-                   PR_SET_NAME, PR_GET_NAME, PR_GET_SECCOMP, PR_SET_SECCOMP, PR_CAPBSET_READ, PR_GET_TSC, PR_GET_SECUREBITS, PR_SET_TIMERSLACK,
-                   PR_GET_TIMERSLACK, PR_MCE_KILL, PR_MCE_KILL_GET, PR_SET_CHILD_SUBREAPER, PR_GET_CHILD_SUBREAPER,
-                   PR_SET_NO_NEW_PRIVS, PR_GET_NO_NEW_PRIVS, PR_GET_TID_ADDRESS, PR_SET_THP_DISABLE, PR_GET_THP_DISABLE,
-                   PR_CAP_AMBIENT, PR_GET_SPECULATION_CTRL, PR_SET_SPECULATION_CTRL, PR_SET_IO_FLUSHER, PR_GET_IO_FLUSHER,
-                   PR_SET_PTRACER, kSetVma, kGetAuxv},
+                  {PR_SET_PDEATHSIG,
+                   PR_GET_PDEATHSIG,
+                   PR_GET_DUMPABLE,
+                   PR_SET_DUMPABLE,
+                   PR_GET_KEEPCAPS,
+                   PR_SET_KEEPCAPS,
+                   PR_GET_TIMING,
+                   PR_SET_NAME,
+                   PR_GET_NAME,
+                   PR_GET_SECCOMP,
+                   PR_SET_SECCOMP,
+                   PR_CAPBSET_READ,
+                   PR_GET_TSC,
+                   PR_GET_SECUREBITS,
+                   PR_SET_TIMERSLACK,
+                   PR_GET_TIMERSLACK,
+                   PR_MCE_KILL,
+                   PR_MCE_KILL_GET,
+                   PR_SET_CHILD_SUBREAPER,
+                   PR_GET_CHILD_SUBREAPER,
+                   PR_SET_NO_NEW_PRIVS,
+                   PR_GET_NO_NEW_PRIVS,
+                   PR_GET_TID_ADDRESS,
+                   PR_SET_THP_DISABLE,
+                   PR_GET_THP_DISABLE,
+                   PR_CAP_AMBIENT,
+                   PR_GET_SPECULATION_CTRL,
+                   PR_SET_SPECULATION_CTRL,
+                   PR_SET_IO_FLUSHER,
+                   PR_GET_IO_FLUSHER,
+                   PR_SET_PTRACER,
+                   kSetVma,
+                   kGetAuxv},
                   kAllow, refuse(number));
   }
 
   // A listener of the workload's own could answer for calls that ours refuses: filters it may add, listeners not.
   constexpr Program check_seccomp(uint32_t number) const {
-    return {load(low(1)), jump(BPF_JSET, SECCOMP_FILTER_FLAG_NEW_LISTENER, 0, 1), ret(refuse(number)), ret(kAllow)};
+    return {load(low(1)), jump(BPF_JSET, SECCOMP_FILTER_FLAG_NEW_LISTENER, 0, 1), ret(refuse(number)),
+            ret(kAllow)};
   }
 
   bool notify_;
 };
 
-constexpr bool same(Verdict a, Verdict b) { return a.kind == b.kind && a.kind <= Kind::refuse && a.error == b.error; }
+constexpr bool same(Verdict a, Verdict b) {
+  return a.kind == b.kind && a.kind <= Kind::refuse && a.error == b.error;
+}
 
 // The program: other architectures die, a balanced tree over the numbers, argument checks at the leaves. A plain verdict
 // depends on nothing but architecture and number, which is what the kernel needs to cache it in its allow bitmap.

@@ -13,16 +13,20 @@ namespace {
 
 using Kind = Verdict::Kind;
 
-// Numbers that the headers of Debian 12 do not know yet; arch/x86/entry/syscalls/syscall_64.tbl of Linux 6.18.
+// Numbers that the headers of Debian 12 do not know yet; arch/x86/entry/syscalls/syscall_64.tbl of
+// Linux 6.18.
+// clang-format off: a line for each would be pages
 enum : uint32_t {
   kCachestat = 451, kFchmodat2 = 452, kMapShadowStack = 453, kFutexWake = 454, kFutexWait = 455, kFutexRequeue = 456,
   kStatmount = 457, kListmount = 458, kLsmGetSelfAttr = 459, kLsmSetSelfAttr = 460, kLsmListModules = 461, kMseal = 462,
   kSetxattrat = 463, kGetxattrat = 464, kListxattrat = 465, kRemovexattrat = 466, kOpenTreeAttr = 467, kFileGetattr = 468,
   kFileSetattr = 469,
 };
+// clang-format on
 
-// What programs need: files, memory, processes, time, sockets, signals. Everything here works on what the workload
-// already holds, or is decided by the walls before this one.
+// What programs need: files, memory, processes, time, sockets, signals. Everything here works on what the
+// workload already holds, or is decided by the walls before this one.
+// clang-format off: a line for each would be pages
 constexpr uint32_t kAllowed[] = {
     // files
     SYS_read, SYS_write, SYS_open, SYS_close, SYS_stat, SYS_fstat, SYS_lstat, SYS_lseek, SYS_pread64, SYS_pwrite64, SYS_readv,
@@ -71,17 +75,23 @@ constexpr uint32_t kAllowed[] = {
     SYS_semtimedop, SYS_msgget, SYS_msgsnd, SYS_msgrcv, SYS_msgctl, SYS_mq_open, SYS_mq_unlink, SYS_mq_timedsend,
     SYS_mq_timedreceive, SYS_mq_notify, SYS_mq_getsetattr,
 };
+// clang-format on
 
 constexpr Rule kChecked[] = {
-    {SYS_clone, {Kind::check_clone}},           {SYS_ioctl, {Kind::check_ioctl}},
-    {SYS_socket, {Kind::check_socket}},         {SYS_socketpair, {Kind::check_socketpair}},
-    {SYS_prctl, {Kind::check_prctl}},           {SYS_personality, {Kind::check_personality}},
+    {SYS_clone, {Kind::check_clone}},
+    {SYS_ioctl, {Kind::check_ioctl}},
+    {SYS_socket, {Kind::check_socket}},
+    {SYS_socketpair, {Kind::check_socketpair}},
+    {SYS_prctl, {Kind::check_prctl}},
+    {SYS_personality, {Kind::check_personality}},
     {SYS_seccomp, {Kind::check_seccomp}},
     // Its flags lie in memory, where no filter can see them: ENOSYS makes the C library use clone.
     {SYS_clone3, {Kind::fail, ENOSYS}},
 };
 
-// Known and dangerous: refused with EPERM and reported. Surface of the host's kernel that programs do not need.
+// Known and dangerous: refused with EPERM and reported. Surface of the host's kernel that programs do not
+// need.
+// clang-format off: a line for each would be pages
 constexpr uint32_t kRefused[] = {
     SYS_mount, SYS_umount2, SYS_pivot_root, SYS_chroot, SYS_fsopen, SYS_fsconfig, SYS_fsmount, SYS_fspick, SYS_open_tree,
     SYS_move_mount, SYS_mount_setattr, kStatmount, kListmount, kOpenTreeAttr, SYS_swapon, SYS_swapoff, SYS_quotactl,
@@ -95,6 +105,7 @@ constexpr uint32_t kRefused[] = {
     // Libraries probe for io_uring and fall back on ENOSYS; it would do file and socket work past this filter.
     SYS_io_uring_setup, SYS_io_uring_enter, SYS_io_uring_register,
 };
+// clang-format on
 
 constexpr size_t kRules = std::size(kAllowed) + std::size(kChecked) + std::size(kRefused);
 
@@ -118,7 +129,9 @@ static_assert(no_number_twice(), "a system call has two verdicts");
 constexpr std::array<Rule, kRules> kServingPolicy = [] {
   std::array<Rule, kRules> rules = kPolicy;
   for (Rule& rule : rules)
-    if (rule.number == SYS_process_vm_readv || rule.number == SYS_process_vm_writev || rule.number == SYS_seccomp) rule.verdict = {Kind::allow};
+    if (rule.number == SYS_process_vm_readv || rule.number == SYS_process_vm_writev ||
+        rule.number == SYS_seccomp)
+      rule.verdict = {Kind::allow};
   return rules;
 }();
 
@@ -143,17 +156,22 @@ constexpr const char* kNames[] = {
 
 }  // namespace
 
-std::span<const Rule> full_policy() { return kPolicy; }
+std::span<const Rule> full_policy() {
+  return kPolicy;
+}
 
 std::span<const sock_filter> full_filter(bool notify) {
   if (notify) return kNotifying;
   return kSilent;
 }
 
-std::span<const sock_filter> serving_filter() { return kServing; }
+std::span<const sock_filter> serving_filter() {
+  return kServing;
+}
 
 std::string_view syscall_name(uint32_t number) {
-  return number < std::size(kNames) && kNames[number] != nullptr ? kNames[number] : std::string_view("unknown syscall");
+  return number < std::size(kNames) && kNames[number] != nullptr ? kNames[number]
+                                                                 : std::string_view("unknown syscall");
 }
 
 }  // namespace sandstone::walls

@@ -13,8 +13,18 @@ namespace sandstone::walls {
 
 // What happens to a system call. `refuse` is reported; whoever is asked can only refuse, never allow.
 struct Verdict {
-  enum class Kind : uint8_t { allow, fail, refuse, check_clone, check_ioctl, check_socket, check_socketpair, check_prctl,
-                              check_personality, check_seccomp };
+  enum class Kind : uint8_t {
+    allow,
+    fail,
+    refuse,
+    check_clone,
+    check_ioctl,
+    check_socket,
+    check_socketpair,
+    check_prctl,
+    check_personality,
+    check_seccomp
+  };
   Kind kind = Kind::fail;
   int error = 0;  // fail: errno
 };
@@ -32,11 +42,15 @@ constexpr int refusal_error(uint32_t number) {
   switch (number) {
     case SYS_io_uring_setup:
     case SYS_io_uring_enter:
-    case SYS_io_uring_register: return ENOSYS;
+    case SYS_io_uring_register:
+      return ENOSYS;
     case SYS_socket:
-    case SYS_socketpair: return EAFNOSUPPORT;
-    case SYS_prctl: return EINVAL;
-    default: return EPERM;
+    case SYS_socketpair:
+      return EAFNOSUPPORT;
+    case SYS_prctl:
+      return EINVAL;
+    default:
+      return EPERM;
   }
 }
 

@@ -35,12 +35,24 @@ Answer run(std::span<const sock_filter> program, const seccomp_data& data) {
         if (step.k >= offsetof(seccomp_data, instruction_pointer)) answer.looked_at_arguments = true;
         std::memcpy(&accumulator, reinterpret_cast<const char*>(&data) + step.k, 4);
         break;
-      case BPF_JMP | BPF_JA: at += step.k; break;
-      case BPF_JMP | BPF_JEQ | BPF_K: at += accumulator == step.k ? step.jt : step.jf; break;
-      case BPF_JMP | BPF_JGE | BPF_K: at += accumulator >= step.k ? step.jt : step.jf; break;
-      case BPF_JMP | BPF_JSET | BPF_K: at += (accumulator & step.k) != 0 ? step.jt : step.jf; break;
-      case BPF_RET | BPF_K: answer.value = step.k; return answer;
-      default: ADD_FAILURE() << "unknown instruction " << step.code; return answer;
+      case BPF_JMP | BPF_JA:
+        at += step.k;
+        break;
+      case BPF_JMP | BPF_JEQ | BPF_K:
+        at += accumulator == step.k ? step.jt : step.jf;
+        break;
+      case BPF_JMP | BPF_JGE | BPF_K:
+        at += accumulator >= step.k ? step.jt : step.jf;
+        break;
+      case BPF_JMP | BPF_JSET | BPF_K:
+        at += (accumulator & step.k) != 0 ? step.jt : step.jf;
+        break;
+      case BPF_RET | BPF_K:
+        answer.value = step.k;
+        return answer;
+      default:
+        ADD_FAILURE() << "unknown instruction " << step.code;
+        return answer;
     }
   }
   ADD_FAILURE() << "ran off the end";
@@ -64,7 +76,8 @@ class Filter : public testing::TestWithParam<bool> {
   [[nodiscard]] bool notify() const { return GetParam(); }
   [[nodiscard]] uint32_t verdict(const seccomp_data& data) const { return run(program_, data).value; }
   [[nodiscard]] uint32_t refused(uint32_t number) const {
-    return notify() ? SECCOMP_RET_USER_NOTIF : SECCOMP_RET_ERRNO | static_cast<uint32_t>(refusal_error(number));
+    return notify() ? SECCOMP_RET_USER_NOTIF
+                    : SECCOMP_RET_ERRNO | static_cast<uint32_t>(refusal_error(number));
   }
   std::span<const sock_filter> program_ = full_filter(GetParam());
 };
@@ -78,11 +91,18 @@ TEST_P(Filter, GivesEveryNumberThePolicysVerdict) {
     switch (rule.verdict.kind) {
       case Verdict::Kind::allow:
         EXPECT_EQ(answer.value, SECCOMP_RET_ALLOW) << syscall_name(rule.number);
-        EXPECT_FALSE(answer.looked_at_arguments) << syscall_name(rule.number) << " misses the kernel's allow bitmap";
+        EXPECT_FALSE(answer.looked_at_arguments)
+            << syscall_name(rule.number) << " misses the kernel's allow bitmap";
         break;
-      case Verdict::Kind::fail: EXPECT_EQ(answer.value, SECCOMP_RET_ERRNO | static_cast<uint32_t>(rule.verdict.error)); break;
-      case Verdict::Kind::refuse: EXPECT_EQ(answer.value, refused(rule.number)) << syscall_name(rule.number); break;
-      default: EXPECT_TRUE(answer.looked_at_arguments) << syscall_name(rule.number); break;
+      case Verdict::Kind::fail:
+        EXPECT_EQ(answer.value, SECCOMP_RET_ERRNO | static_cast<uint32_t>(rule.verdict.error));
+        break;
+      case Verdict::Kind::refuse:
+        EXPECT_EQ(answer.value, refused(rule.number)) << syscall_name(rule.number);
+        break;
+      default:
+        EXPECT_TRUE(answer.looked_at_arguments) << syscall_name(rule.number);
+        break;
     }
   }
   for (uint32_t number = 0; number < 2000; ++number) {
@@ -103,8 +123,11 @@ TEST_P(Filter, KillsOtherArchitecturesAndX32) {
 
 TEST_P(Filter, RefusesNamespacesByClone) {
   EXPECT_EQ(verdict(native(SYS_clone, SIGCHLD)), SECCOMP_RET_ALLOW);
-  EXPECT_EQ(verdict(native(SYS_clone, CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS)), SECCOMP_RET_ALLOW);
-  for (uint64_t flag : {CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET})
+  EXPECT_EQ(verdict(native(SYS_clone, CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
+                                          CLONE_SYSVSEM | CLONE_SETTLS)),
+            SECCOMP_RET_ALLOW);
+  for (uint64_t flag :
+       {CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET})
     EXPECT_EQ(verdict(native(SYS_clone, flag | SIGCHLD)), refused(SYS_clone)) << flag;
   EXPECT_EQ(verdict(native(SYS_clone3)), kEnosys);
 }
@@ -118,10 +141,14 @@ TEST_P(Filter, RefusesTypingIntoTerminalsWhateverTheHighBits) {
 }
 
 TEST_P(Filter, LetsOnlyOrdinarySocketsThrough) {
-  for (uint64_t family : {AF_UNIX, AF_INET, AF_INET6}) EXPECT_EQ(verdict(native(SYS_socket, family, SOCK_STREAM)), SECCOMP_RET_ALLOW);
-  EXPECT_EQ(verdict(native(SYS_socket, AF_NETLINK, SOCK_RAW, 0)), SECCOMP_RET_ALLOW) << "NETLINK_ROUTE, for getifaddrs";
-  EXPECT_EQ(verdict(native(SYS_socket, AF_NETLINK, SOCK_RAW, 12)), refused(SYS_socket)) << "NETLINK_NETFILTER";
-  for (uint64_t family : {AF_PACKET, AF_VSOCK, AF_ALG, AF_BLUETOOTH, AF_TIPC, AF_KEY, AF_XDP, 1 << 16 | AF_PACKET})
+  for (uint64_t family : {AF_UNIX, AF_INET, AF_INET6})
+    EXPECT_EQ(verdict(native(SYS_socket, family, SOCK_STREAM)), SECCOMP_RET_ALLOW);
+  EXPECT_EQ(verdict(native(SYS_socket, AF_NETLINK, SOCK_RAW, 0)), SECCOMP_RET_ALLOW)
+      << "NETLINK_ROUTE, for getifaddrs";
+  EXPECT_EQ(verdict(native(SYS_socket, AF_NETLINK, SOCK_RAW, 12)), refused(SYS_socket))
+      << "NETLINK_NETFILTER";
+  for (uint64_t family :
+       {AF_PACKET, AF_VSOCK, AF_ALG, AF_BLUETOOTH, AF_TIPC, AF_KEY, AF_XDP, 1 << 16 | AF_PACKET})
     EXPECT_EQ(verdict(native(SYS_socket, family)), refused(SYS_socket)) << family;
   EXPECT_EQ(verdict(native(SYS_socketpair, AF_UNIX)), SECCOMP_RET_ALLOW);
   EXPECT_EQ(verdict(native(SYS_socketpair, AF_TIPC)), refused(SYS_socketpair));
@@ -129,7 +156,9 @@ TEST_P(Filter, LetsOnlyOrdinarySocketsThrough) {
 
 TEST_P(Filter, RefusesAListenerOfTheWorkloadsOwn) {
   EXPECT_EQ(verdict(native(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0)), SECCOMP_RET_ALLOW);
-  EXPECT_EQ(verdict(native(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_TSYNC)), refused(SYS_seccomp));
+  EXPECT_EQ(verdict(native(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+                           SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_TSYNC)),
+            refused(SYS_seccomp));
 }
 
 TEST_P(Filter, KnowsWhichPrctlAndPersonality) {
@@ -147,7 +176,8 @@ TEST(ServingFilter, LetsAProgramOfOursAnswerItsChildrenAndNoMore) {
   for (uint32_t number = 0; number < 500; ++number) {
     const seccomp_data data = native(number, 0, number == SYS_seccomp ? SECCOMP_FILTER_FLAG_NEW_LISTENER : 0);
     const uint32_t before = run(full_filter(false), data).value;
-    EXPECT_EQ(run(serving_filter(), data).value, more.contains(number) ? SECCOMP_RET_ALLOW : before) << syscall_name(number);
+    EXPECT_EQ(run(serving_filter(), data).value, more.contains(number) ? SECCOMP_RET_ALLOW : before)
+        << syscall_name(number);
   }
 }
 

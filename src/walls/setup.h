@@ -69,10 +69,11 @@ struct Setup {
 
   // The size of the private tmpfs, which holds all private files but those of --tmpfs.
   uint64_t private_bytes = kDefaultTmpfsBytes;
-  Fd rootfs_mount;                // a root caller's rootfs as an id-mapped detached mount
-  Fd save_lock;                   // the folder of --save, ours alone while this is open
-  bool report_denials = true;     // the seccomp wall installs a listener
-  bool serves_calls = false;      // the program answers its children's calls by a listener of its own: the wall has none
+  Fd rootfs_mount;             // a root caller's rootfs as an id-mapped detached mount
+  Fd save_lock;                // the folder of --save, ours alone while this is open
+  bool report_denials = true;  // the seccomp wall installs a listener
+  bool serves_calls =
+      false;  // the program answers its children's calls by a listener of its own: the wall has none
   bool terminal_inside = false;   // the pty is made in the sandbox's own devpts
   bool counts_processes = false;  // the limit on processes is RLIMIT_NPROC's
   bool keeps_slot = false;        // and process 1 keeps one place of it: see jail/pids_watch.h

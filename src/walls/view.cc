@@ -22,10 +22,19 @@ constexpr const char* kSystemFolders[] = {"/usr",   "/bin",   "/sbin",   "/lib",
 
 // What programs need of /etc to find libraries, certificates and their own installation. Nothing that tells
 // about the host's users, network or secrets. Each is a mount, so nothing is here that programs do without.
-constexpr const char* kEtcEntries[] = {
-    "alternatives", "fonts",      "java-11-openjdk", "java-17-openjdk", "java-21-openjdk",
-    "ld.so.cache",  "mime.types", "perl",            "pki",             "protocols",
-    "services",     "ssl/certs",  "ssl/openssl.cnf"};
+constexpr const char* kEtcEntries[] = {"alternatives",
+                                       "fonts",
+                                       "java-11-openjdk",
+                                       "java-17-openjdk",
+                                       "java-21-openjdk",
+                                       "ld.so.cache",
+                                       "mime.types",
+                                       "perl",
+                                       "pki",
+                                       "protocols",
+                                       "services",
+                                       "ssl/certs",
+                                       "ssl/openssl.cnf"};
 
 constexpr const char* kDevices[] = {"null", "zero", "full", "random", "urandom", "tty"};
 
@@ -130,8 +139,8 @@ class Planner {
 
  private:
   Result<void> check_rootfs() const {
-    struct stat info {};
-    struct stat host {};
+    struct stat info{};
+    struct stat host{};
     if (::stat(spec_.rootfs.c_str(), &info) != 0)
       return system_error("--rootfs", fmt::format("'{}'", spec_.rootfs), errno);
     if (!S_ISDIR(info.st_mode))
@@ -146,7 +155,7 @@ class Planner {
   // Merged-/usr hosts have /bin as a link into /usr: the link is all that the view needs.
   void add_system_folders() {
     for (const char* folder : kSystemFolders) {
-      struct stat info {};
+      struct stat info{};
       if (::lstat(folder, &info) != 0) continue;
       if (S_ISLNK(info.st_mode))
         view_.push_back(symlink(folder, link_target(folder)));
@@ -250,11 +259,10 @@ class Planner {
       step.writable = !is_bind || mount.access == Access::read_write;
       step.grant = step.writable ? Grant::read_write : Grant::read_execute;
       step.mode = kPublic;
-      step.bytes = mount.size_bytes != 0
-                       ? mount.size_bytes
-                       : std::min(kDefaultTmpfsBytes, setup_.private_bytes);
+      step.bytes =
+          mount.size_bytes != 0 ? mount.size_bytes : std::min(kDefaultTmpfsBytes, setup_.private_bytes);
       if (is_bind) {
-        struct stat info {};
+        struct stat info{};
         if (::stat(mount.source.c_str(), &info) != 0)
           return system_error("-v", fmt::format("the source '{}'", mount.source), errno, "create it first");
         step.source = mount.source;
@@ -286,7 +294,7 @@ class Planner {
         cover = &step;
     if (cover == nullptr || cover->kind != Kind::bind || cover->writable) return {};
     const std::string on_host = cover->source + path.substr(cover->destination.size());
-    struct stat info {};
+    struct stat info{};
     if (::stat(on_host.c_str(), &info) == 0 || errno != ENOENT) return {};
     return Error{
         flag,

@@ -6,10 +6,18 @@
 
 namespace sandstone::walls {
 
-Support Wall::support_for(const RunSpec&) const { return support(); }
-bool Wall::needed(const RunSpec&) const { return true; }
-Result<void> Wall::build(Setup&) { return {}; }
-bool Wall::raise(Child&) noexcept { return true; }
+Support Wall::support_for(const RunSpec&) const {
+  return support();
+}
+bool Wall::needed(const RunSpec&) const {
+  return true;
+}
+Result<void> Wall::build(Setup&) {
+  return {};
+}
+bool Wall::raise(Child&) noexcept {
+  return true;
+}
 
 Error unavailable(const Wall& wall, const Support& support) {
   constexpr const char* kGoOn = "--best-effort goes on without";

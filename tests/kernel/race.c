@@ -116,7 +116,8 @@ int main(int argc, char** argv) {
   unsigned long sent[4] = {0};
   for (unsigned i = 0; time(NULL) < end; ++i) {
     // Those from SIGRTMIN on are queued: each that was sent is handled once.
-    const int error = pthread_sigqueue(threads[i % kThreads], SIGRTMIN + (int)(i % 4), (union sigval){.sival_int = 1});
+    const int error =
+        pthread_sigqueue(threads[i % kThreads], SIGRTMIN + (int)(i % 4), (union sigval){.sival_int = 1});
     CHECK(error == 0 || error == EAGAIN);
     sent[i % 4] += error == 0;
     if (error != 0) sched_yield();

@@ -13,7 +13,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-static const uint64_t kRuntime = 0x1f0000000000, kLibrary = 0x200000000000, kLibraryEnd = 0x230000000000, kSlots = 0x1f8000000000;
+static const uint64_t kRuntime = 0x1f0000000000, kLibrary = 0x200000000000, kLibraryEnd = 0x230000000000,
+                      kSlots = 0x1f8000000000;
 enum { kRequestAt = 1024, kSlotSize = 64 << 10, kLibCalls = 0x10000 };
 
 static uint64_t raw_call, notify;
@@ -48,7 +49,9 @@ static long ask(uint64_t number, uint64_t a, uint64_t b) {
 }
 
 static sigjmp_buf back;
-static void on_fault(int number) { siglongjmp(back, number); }
+static void on_fault(int number) {
+  siglongjmp(back, number);
+}
 
 static int can_read(uint64_t at) {
   if (sigsetjmp(back, 1) != 0) return 0;
@@ -91,13 +94,15 @@ int main(void) {
   const long self = raw(SYS_getpid, 0, 0, 0, 0, 0, 0);
   if (self <= 0) return puts("the instruction does nothing"), 1;
 
-  for (uint64_t at = kLibrary; at < kLibraryEnd; at += at < kLibrary + (1ULL << 30) ? 16ULL << 20 : 256ULL << 30)
+  for (uint64_t at = kLibrary; at < kLibraryEnd;
+       at += at < kLibrary + (1ULL << 30) ? 16ULL << 20 : 256ULL << 30)
     if (can_read(at + 0x100000)) printf("readable: %#lx\n", (unsigned long)at);
 
   // Nothing is there but files that somebody has mapped shared.
   if (pages_of_the_window() != 0) puts("the window holds something of the kernel's");
   const int fd = open("/tmp/shared", O_RDWR | O_CREAT, 0600);
-  if (write(fd, "x", 1) != 1 || mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) == MAP_FAILED) puts("no file is shared");
+  if (write(fd, "x", 1) != 1 || mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) == MAP_FAILED)
+    puts("no file is shared");
   if (pages_of_the_window() != 1) puts("the window holds more than the one page");
   close(fd);
   must_fail("pages of the program's own text", ask(kLibCalls + 7, (uint64_t)main & ~4095UL, 1));
@@ -131,7 +136,8 @@ int main(void) {
   must_fail("clone", raw(SYS_clone, 0x10000000 | SIGCHLD, 0, 0, 0, 0, 0));
   // What belongs to the embedder alone, or to nobody: the kernel's process must refuse it. CLONE, EXEC, FAULT and AREA are a guest's.
   for (uint64_t call = 1; call < 16; ++call)
-    if (call != 5 && call != 6 && call != 8) must_fail("embedder's call", ask(kLibCalls + call, 0, (uint64_t)secret));
+    if (call != 5 && call != 6 && call != 8)
+      must_fail("embedder's call", ask(kLibCalls + call, 0, (uint64_t)secret));
   must_fail("begin", ask(kLibCalls + 0x101, 1, (uint64_t)self));
   must_fail("begin as another process", ask(kLibCalls + 0x101, 2, 1));
   must_fail("forget", ask(kLibCalls + 0x103, 1, 0));

@@ -146,7 +146,8 @@ void Stack::attach(Fd frames) {
 }
 
 void Stack::prepare(PollSet& set) {
-  if (!frames_.valid()) return;  // clients of forwarded ports wait in the kernel's queue until there is somebody to ask
+  if (!frames_.valid())
+    return;  // clients of forwarded ports wait in the kernel's queue until there is somebody to ask
   frames_index_ = set.add(frames_.get(), POLLIN);
   uint32_t timeout = std::numeric_limits<uint32_t>::max();
   slirp_pollfds_fill(
