@@ -243,8 +243,9 @@ find x -name '*.py' -print0 | xargs -0 -n 50 -P 4 cat | wc -c | grep -q . && rm 
 
     @unittest.skipUnless(sandstone_test.SOAK, "long")
     def test_grep_over_all_of_usr(self):
-        script = "test $(find /usr -xdev -type f 2> /dev/null | wc -l) -gt 5000; grep -rl 'no such words ar[e] anywhere' /usr 2> /dev/null; echo $?"
-        self.assert_ended(self.script(script, timeout=600), 0, out="1\n")
+        script = "test $(find /usr -xdev -type f 2> /dev/null | wc -l) -gt 5000; grep -rl 'no such words ar[e] anywhere' /usr 2>&1"
+        ended = self.script(script, timeout=600)  # some folders of the host's may be root's alone
+        self.assertTrue(ended.status in (1, 2) and all(line.endswith("Permission denied") for line in ended.out.splitlines()), ended)
 
     def test_dpkg(self):
         self.need("dpkg-deb")
