@@ -16,9 +16,8 @@ namespace sandstone {
 // that all but Memory::anonymous is read from. Then any value may stand here, and nothing is to be decided by
 // it. In the mode unotify all of it is out of the guests' reach.
 struct Stats {
-  uint64_t time_ns = 0;  // since the boot, on the clock of whoever sampled
-  uint64_t kernel_time_ns =
-      0;  // when the kernel filled in its part: earlier, if it has been too busy since; 0: never
+  uint64_t time_ns = 0;         // since the boot, on the clock of whoever sampled
+  uint64_t kernel_time_ns = 0;  // when the kernel filled in its part: earlier, if it has been busy since
 
   // Now.
   uint64_t processes = 0, threads = 0;  // the kernel's own process 1 counts, its kernel threads do not
