@@ -8,6 +8,7 @@
 # of those in SANDSTONE_CACHE (~/.cache/sandstone); SANDSTONE_NO_CACHE=1 builds whatever is there.
 set -euo pipefail
 here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd -P)
+[[ $# -ge 1 && $# -le 2 && $1 != -* ]] || { echo "usage: build.sh OUT [debug]" >&2; exit 2; }
 mkdir -p -- "$1"
 out=$(cd -- "$1" && pwd -P) variant=${2:-release}
 cache=${SANDSTONE_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/sandstone}

@@ -104,7 +104,7 @@ TEST(StatsText, IsJson) {
 // Every byte may be a guest's.
 TEST(StatsText, IsJsonWhateverStandsThere) {
   Stats stats;
-  std::memset(&stats, 0xff, sizeof stats);
+  std::memset(static_cast<void*>(&stats), 0xff, sizeof stats);
   EXPECT_TRUE(nlohmann::json::accept(stats_json(Sample{stats, gained(stats, Stats()), 0})));
   stats.load[0] = std::numeric_limits<double>::infinity();
   EXPECT_TRUE(nlohmann::json::accept(stats_json(stats)));
