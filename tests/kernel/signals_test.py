@@ -6,7 +6,7 @@ import subprocess
 
 import sandstone_test
 
-HANDLER = """
+HANDLER = r"""
 import os, signal, sys, time
 number = int(sys.argv[1])
 def handler(got, frame):
