@@ -17,8 +17,8 @@ debian_built() {
     [[ -e $archive ]] || make_archive
     [[ -e $image ]] || make_image
     touch "$archive" "$image"
-    # What no checkout has used for a fortnight goes.
-    find "$cache" -maxdepth 1 -name 'debian-*' -mtime +14 -delete
+    # What no checkout has used for a fortnight goes; images, which are soon made again, after two days.
+    find "$cache" -maxdepth 1 -name 'debian-*' \( -mtime +14 -o -name '*.img' -mtime +1 \) -delete
   ) 8>"$cache/lock"
 }
 
