@@ -22,94 +22,40 @@
 namespace sandstone::kernel {
 namespace {
 
-constexpr uint32_t kCalls[] = {
+// Of the library kernel's process and of every guest's run-time.
+constexpr std::array kEverywhere = {
     // memory, of one's own
-    SYS_mmap,
-    SYS_munmap,
-    SYS_mprotect,
-    SYS_mremap,
-    SYS_madvise,
-    SYS_mincore,
-    SYS_brk,
-    SYS_mlock,
-    SYS_munlock,
-    // what is open: streams, the memory file, rewritten text
-    SYS_read,
-    SYS_write,
-    SYS_pwrite64,
-    SYS_ftruncate,
-    SYS_close,
-    SYS_poll,
+    SYS_mmap, SYS_munmap, SYS_mprotect, SYS_mremap, SYS_madvise, SYS_mincore, SYS_mlock, SYS_munlock,
     // threads and processes without new namespaces, and their end
-    SYS_clone,
-    SYS_exit,
-    SYS_exit_group,
-    SYS_wait4,
-    SYS_getpid,
-    SYS_gettid,
-    SYS_set_tid_address,
-    SYS_set_robust_list,
-    SYS_rseq,
-    SYS_arch_prctl,
+    SYS_clone, SYS_exit, SYS_exit_group, SYS_getpid, SYS_gettid, SYS_set_tid_address, SYS_arch_prctl,
     // waiting for each other
-    SYS_futex,
-    SYS_membarrier,
-    SYS_sched_yield,
-    SYS_sched_getaffinity,
-    SYS_sched_setaffinity,
-    SYS_getcpu,
-    // signals
-    SYS_rt_sigaction,
-    SYS_rt_sigprocmask,
-    SYS_rt_sigreturn,
-    SYS_rt_sigtimedwait,
-    SYS_sigaltstack,
-    SYS_tgkill,
-    SYS_restart_syscall,
+    SYS_futex, SYS_membarrier, SYS_sched_yield, SYS_sched_getaffinity, SYS_sched_setaffinity, SYS_getcpu,
+    // signals, of one's own
+    SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_sigaltstack, SYS_restart_syscall,
     // clocks and counts
-    SYS_clock_gettime,
-    SYS_clock_nanosleep,
-    SYS_getrusage,
-    // the size of the terminal, and a stricter filter
-    SYS_ioctl,
-    SYS_seccomp,
-};
+    SYS_clock_gettime, SYS_getrusage};
 
-// Of a guest's run-time, where the library kernel is out of its reach.
-constexpr uint32_t kGuestsCalls[] = {
-    SYS_mmap,
-    SYS_munmap,
-    SYS_mprotect,
-    SYS_mremap,
-    SYS_madvise,
-    SYS_mincore,
-    SYS_mlock,
-    SYS_mlock2,
-    SYS_mlockall,
-    SYS_munlock,
-    SYS_munlockall,
-    SYS_clone,
-    SYS_exit,
-    SYS_exit_group,
-    SYS_getpid,
-    SYS_gettid,
-    SYS_set_tid_address,
-    SYS_arch_prctl,
-    SYS_close_range,
-    SYS_futex,
-    SYS_membarrier,
-    SYS_sched_yield,
-    SYS_sched_getaffinity,
-    SYS_sched_setaffinity,
-    SYS_getcpu,
-    SYS_rt_sigaction,
-    SYS_rt_sigprocmask,
-    SYS_rt_sigreturn,
-    SYS_sigaltstack,
-    SYS_restart_syscall,
-    SYS_clock_gettime,
-    SYS_getrusage,
-};
+constexpr std::array kWithKernel = {
+    // what is open: streams, the memory file, rewritten text
+    SYS_read, SYS_write, SYS_pwrite64, SYS_ftruncate, SYS_close, SYS_poll,
+    // the C library's
+    SYS_brk, SYS_set_robust_list, SYS_rseq, SYS_clock_nanosleep,
+    // the end of children, and signals for them
+    SYS_wait4, SYS_rt_sigtimedwait, SYS_tgkill,
+    // the size of the terminal, and a stricter filter
+    SYS_ioctl, SYS_seccomp};
+
+// Where the library kernel is out of the guests' reach.
+constexpr std::array kGuestsAlone = {SYS_mlock2, SYS_mlockall, SYS_munlockall, SYS_close_range};
+
+template <size_t A, size_t B>
+constexpr std::array<uint32_t, A + B> joined(const std::array<int, A>& a, const std::array<int, B>& b) {
+  std::array<uint32_t, A + B> both{};
+  std::copy(b.begin(), b.end(), std::copy(a.begin(), a.end(), both.begin()));
+  return both;
+}
+constexpr auto kCalls = joined(kEverywhere, kWithKernel);
+constexpr auto kGuestsCalls = joined(kEverywhere, kGuestsAlone);
 
 // What clone(2) can ask for: the bit of a time namespace is a part of the signal's there.
 constexpr uint32_t kNewNamespaces =
