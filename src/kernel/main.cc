@@ -53,7 +53,9 @@ class Interrupts {
   lib_shared* shared_;
 };
 
-int end_as(const Shared& shared) {
+int end_as(const Shared& shared, bool verbose) {
+  // Tells its end from one of ours with the same status.
+  if (verbose) std::fprintf(stderr, "sandstone: the first program has ended with %#x\n", shared.wait_status);
   if (shared.exec_error != 0) {
     std::fprintf(stderr, "sandstone: cannot execute the command: %s\n", std::strerror(shared.exec_error));
     return shared.exec_error == ENOENT ? 127 : 126;
@@ -188,7 +190,7 @@ int run(int argc, char** argv) {
     ::_exit(125);
   }
   std::fflush(nullptr);
-  const int result = end_as(shared);
+  const int result = end_as(shared, options->verbose);
   ::_exit(result);
 }
 

@@ -83,8 +83,8 @@ struct Result {
 
 [[nodiscard]] Result rewrite(const Request& request);
 
-// Whether `text` seems to have a `syscall`. Takes a hundredth of what rewrite() takes, with all that that has
-// to know of a file, and most big programs have none: they call the C library. Seldom wrong, either way.
+// Whether `text` seems to have a `syscall`. Takes a tenth of what rewrite() takes, with all that that has to
+// know of a file, and most big programs have none: they call the C library. Seldom wrong, either way.
 [[nodiscard]] bool has_calls(std::span<const std::byte> text);
 
 }  // namespace sandstone::rewrite

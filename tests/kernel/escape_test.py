@@ -22,6 +22,7 @@ WON, REFUSED = 42, 0
 KILLED = 128 + 9
 TIMEOUT = 124
 BY_A_FAULT = {128 + n for n in (4, 5, 6, 7, 8, 11)}
+THE_PROGRAMS = "the first program has ended with"  # which the devices' process says only in the orderly way
 
 RAW_CALLS = ("open openat openat2 socket unix-socket socketpair connect ptrace mount unshare clone-user clone3-user execve vm-write "
              "vm-read kill pidfd memfd dup prctl io-uring listener terminal").split()
@@ -47,11 +48,12 @@ class Escape(sandstone_test.TestCase):
                                                            *options], **how)
 
     def under_shell(self, *attack, options=(), seconds=6):
-        """The first guest is a shell: a fault's status can then be the devices' process' alone, unless the shell's run-time,
-        whose memory the attack shares, says that the fault was its own."""
+        """The first guest is a shell. A fault's status is the devices' process' own then, unless it says that it is the shell's,
+        whose run-time shares memory with the attack."""
         line = f"/b/attack {' '.join(map(str, attack))}; exit 9"
-        ended = self.sandbox("sh", "-c", line, options=["--tier", "kernel", "--timeout", f"{seconds}s", "--ro-bind", self.bin, "/b", *options])
-        if "bad access in the run-time" not in ended.err:
+        ended = self.sandbox("sh", "-c", line, env={"SANDSTONE_KERNEL_LOG": "1"},
+                             options=["--tier", "kernel", "--timeout", f"{seconds}s", "--ro-bind", self.bin, "/b", *options])
+        if THE_PROGRAMS not in ended.err:
             self.assertNotIn(ended.status, BY_A_FAULT, ended)
         self.assertEqual((self.bin / "canary").read_text(), self.secret + "\n")
         return ended
@@ -231,13 +233,14 @@ class Outside(Escape):
     def test_the_tests_know_how_the_devices_process_ends(self):
         """A fault of it is the run's status: what `under_shell` looks for would be seen."""
         child = self.start("run", "--tier", "kernel", "--", "sh", "-c", "echo ready; sleep 100", stdout=subprocess.PIPE,
-                           stderr=subprocess.DEVNULL)
+                           stderr=subprocess.PIPE, env={"SANDSTONE_KERNEL_LOG": "1"})
         self.assertEqual(child.stdout.readline(), b"ready\n")
         ours = {pid for pid, line in sandstone_test.descendants().items() if line.startswith("sandstone-kernel ")}
         devices = [pid for pid in ours if parent_of(pid) not in ours]
         self.assertEqual(len(devices), 1)
         os.kill(devices[0], 11)
         self.assertIn(child.wait(20 * sandstone_test.PATIENCE), BY_A_FAULT)
+        self.assertNotIn(THE_PROGRAMS, child.stderr.read().decode())
 
 
 class Secrets(Escape):
