@@ -76,7 +76,7 @@ bool find_vdso(runtime::Boot& boot) {
   return boot.kept_end != 0;
 }
 
-Result<void> boot_kernel(const Options& options, libkernel::Image& image) {
+Result<void> boot_kernel(const Options& options, libkernel::Image& image, bool strong_fence) {
   lib_header& header = image.header();
   const auto before = libkernel::read_clock();
   lib_boot& boot = *header.boot;
@@ -90,8 +90,7 @@ Result<void> boot_kernel(const Options& options, libkernel::Image& image) {
   if (::getrandom(boot.seed, sizeof boot.seed, 0) != sizeof boot.seed)
     return system_error("library kernel", "getrandom", errno);
   libkernel::set_clock(boot, before);
-  header.shared->strong_fence =
-      sys::call(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0) < 0 ? 1 : 0;
+  header.shared->strong_fence = strong_fence ? 1 : 0;
   libkernel::answer_faults(header);
   lib_carrier* carrier = take_carrier(header);
   carrier->memory = LIB_MEMORY_NONE;
@@ -239,6 +238,8 @@ void run_kernel(Options options, libkernel::Image& image, Shared& shared) {
   release_signals();
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   ::prctl(PR_SET_NAME, "sandstone-linux");
+  // Before there is a second thread: in a process with threads the host waits some ten milliseconds here.
+  const bool strong_fence = sys::call(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0) < 0;
   auto runtime = load_runtime();
   if (!runtime) fail(shared, runtime.error());
   runtime::Boot& boot = *(*runtime)->boot;
@@ -252,7 +253,8 @@ void run_kernel(Options options, libkernel::Image& image, Shared& shared) {
       options.stats_fd < 0 ? Entry{(*runtime)->entry, 0} : Entry{(*runtime)->counted, runtime::kCountedStep};
   Ahead ahead = likely ? Ahead(entry) : Ahead();
   while (shared_word(shared.devices_ready) == 0) futex_wait(shared.devices_ready, 0);
-  if (auto booted = boot_kernel(options, image); !booted) fail(shared, booted.error());
+  if (auto sealed = image.seal_text(); !sealed) fail(shared, sealed.error());
+  if (auto booted = boot_kernel(options, image, strong_fence); !booted) fail(shared, booted.error());
   fill_boot(boot, options, image);
   lib_header& header = image.header();
 

@@ -83,12 +83,12 @@ int run(int argc, char** argv) {
                    options->disk_fd >= 0 ? "a disk image takes folders" : "show its folder, or add :ro"});
   }
   const uint64_t window = options->mode == runtime::Mode::notify ? options->memory / 4 >> 12 << 12 : 0;
-  auto image =
-      libkernel::Image::load(options->image_fd, options->memory, window, libkernel::Image::Pages::huge);
+  auto image = libkernel::Image::map(options->memory, window);
   if (!image) return fail(image.error());
   // Out of the way of what is closed: nobody else's may stay.
   const auto above = static_cast<unsigned>(image->descriptor()) + 1;
   const auto keep = [above](int fd) { return Fd(fd < 0 ? -1 : ::fcntl(fd, F_DUPFD_CLOEXEC, above)); };
+  const Fd image_file = keep(options->image_fd);
   Fd frames = keep(options->frames_fd);
   Fd disk = keep(options->disk_fd);
   const Fd trace = keep(options->trace_fd);
@@ -98,16 +98,11 @@ int run(int argc, char** argv) {
   void* page = ::mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (page == MAP_FAILED) return fail(system_error("sandstone-kernel", "mmap", errno));
   auto& shared = *new (page) Shared{};
-  // Their addresses, before anybody could have changed them.
-  const Interrupts interrupts(image->header());
-  const Watch watch(image->header());
   shared.owner[0] = options->uid;
   shared.owner[1] = options->gid;
-  lib_device_window* windows = image->header().shared->windows;
 
   if (trace.valid())
     if (auto mapped = Tracer::map_rings(); !mapped) return fail(mapped.error());
-  Counters counters(image->header(), [&interrupts](unsigned number) { interrupts.raise(number); });
   if (stats.valid())
     if (auto mapped = Counters::map(); !mapped) return fail(mapped.error());
   hold_signals();
@@ -117,6 +112,20 @@ int run(int argc, char** argv) {
     ::close_range(above, ~0U, 0);  // the devices' own
     run_kernel(*options, *image, shared);
   }
+  const auto give_up = [kernel](const Error& error) {
+    ::kill(kernel, SIGKILL);
+    return fail(error);
+  };
+
+  // The child has things to do that do not need it.
+  using Pages = libkernel::Image::Pages;
+  if (auto filled = image->fill(image_file.get(), "library kernel", Pages::huge); !filled)
+    return give_up(filled.error());
+  // Addresses, taken before anybody could have changed them.
+  const Interrupts interrupts(image->header());
+  const Watch watch(image->header());
+  lib_device_window* windows = image->header().shared->windows;
+  Counters counters(image->header(), [&interrupts](unsigned number) { interrupts.raise(number); });
 
   collect_signals(shared, watch);
   ::signal(SIGPIPE, SIG_IGN);
@@ -161,12 +170,13 @@ int run(int argc, char** argv) {
       // What the caller may write there, the command may, whoever it is inside.
       added = add_folder(options->volumes[i].path, "volume" + std::to_string(i),
                          options->volumes[i].read_only, {.lenient = true, .shared = shared.owner});
-  if (!added) {
-    ::kill(kernel, SIGKILL);
-    return fail(added.error());
-  }
+  if (!added) return give_up(added.error());
   add(std::make_unique<devices::Rng>());
-  if (frames.valid()) add(make_card(std::move(frames)));
+  libkernel::DeviceHost* card = nullptr;
+  if (frames.valid()) {
+    add(make_card(std::move(frames)));
+    card = hosts.back().get();
+  }
   std::optional<Tracer> tracer;
   if (trace.valid()) tracer.emplace(trace.get(), options->trace_json);
   std::optional<StatsWriter> stats_writer;
@@ -178,7 +188,7 @@ int run(int argc, char** argv) {
   int status = 0;
   while (::waitpid(kernel, &status, 0) < 0 && errno == EINTR) {
   }
-  for (const auto& host : hosts) host->settle();  // the last of the frames
+  if (card != nullptr) card->settle();  // the last of the frames
   tracer.reset();
   counters.stop_asking();
   stats_writer.reset();

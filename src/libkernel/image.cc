@@ -126,14 +126,13 @@ std::byte* Image::memory() const {
 Result<Image> Image::load(const std::string& path, uint64_t memory) {
   const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!file.valid()) return system_error(path, "cannot open the library kernel's image", errno);
-  return load(path, file.get(), memory, 0, Pages::small);
+  auto image = map(memory, 0);
+  if (!image) return image;
+  if (auto filled = image->fill(file.get(), path, Pages::small); !filled) return filled.error();
+  return image;
 }
 
-Result<Image> Image::load(int file, uint64_t memory, uint64_t window, Pages pages) {
-  return load("library kernel", file, memory, window, pages);
-}
-
-Result<Image> Image::load(const std::string& path, int file, uint64_t memory, uint64_t window, Pages pages) {
+Result<Image> Image::map(uint64_t memory, uint64_t window) {
   auto memfd = make_memory("library-kernel", memory);
   if (!memfd) return memfd.error();
   if (auto mapped = reserve(LIB_BASE, memory, PROT_READ | PROT_WRITE, MAP_SHARED, memfd->get()); !mapped)
@@ -152,17 +151,24 @@ Result<Image> Image::load(const std::string& path, int file, uint64_t memory, ui
   if (auto mapped = reserve(LIB_VMALLOC, LIB_VMALLOC_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
       !mapped)
     return mapped.error();
-  if (pages == Pages::huge) use_huge_pages(image.memory(), memory);
-  if (auto copied = copy_segments(path, file, memory); !copied) return copied.error();
-
-  const lib_header& header = image.header();
-  if (header.magic != LIB_ABI_MAGIC) return bad_image(path, "is not a library kernel's image");
-  if (header.shape != LIB_ABI_SHAPE || header.header_size != sizeof(lib_header))
-    return bad_image(path, "is of another version than this program");
-  // Text is executable and not writable: what a guest overwrites of the kernel must not become code.
-  if (::mprotect(pointer(header.text_start), header.text_end - header.text_start, PROT_READ | PROT_EXEC) != 0)
-    return system_error("library kernel", "mprotect", errno);
   return image;
+}
+
+Result<void> Image::fill(int file, const std::string& name, Pages pages) {
+  if (pages == Pages::huge) use_huge_pages(memory(), size_);
+  if (auto copied = copy_segments(name, file, size_); !copied) return copied;
+  if (header_->magic != LIB_ABI_MAGIC) return bad_image(name, "is not a library kernel's image");
+  if (header_->shape != LIB_ABI_SHAPE || header_->header_size != sizeof(lib_header))
+    return bad_image(name, "is of another version than this program");
+  return seal_text();
+}
+
+// Executable and not writable: what a guest overwrites of the kernel must not become code.
+Result<void> Image::seal_text() const {
+  void* text = pointer(header_->text_start);
+  if (::mprotect(text, header_->text_end - header_->text_start, PROT_READ | PROT_EXEC) != 0)
+    return system_error("library kernel", "mprotect", errno);
+  return {};
 }
 
 }  // namespace sandstone::libkernel

@@ -21,10 +21,15 @@ class Image {
   // Maps `memory` bytes (a multiple of the page size) and copies the image file `path` into them. Fails if
   // something of this process is in the way, as there can be one at a time.
   static Result<Image> load(const std::string& path, uint64_t memory);
-  // `file`: an open image; stays the caller's. `window`: as many bytes more, in a file of their own that
-  // nobody holds open, for pages that guests are to have in their memory where they may not have the rest
-  // (arch/lib/kernel/window.c).
-  static Result<Image> load(int file, uint64_t memory, uint64_t window, Pages pages);
+
+  // The same in two steps, between which the process may fork. `window`: as many bytes more, in a file of their
+  // own that nobody holds open, for pages that guests are to have in their memory where they may not have the
+  // rest (arch/lib/kernel/window.c).
+  static Result<Image> map(uint64_t memory, uint64_t window);
+  // From `file`, an open image, called `name` in errors; it stays the caller's.
+  Result<void> fill(int file, const std::string& name, Pages pages);
+  // In a process that has mapped what another has filled: makes text executable.
+  Result<void> seal_text() const;
 
   Image(Image&& other) noexcept;
   Image& operator=(Image&&) = delete;
@@ -37,7 +42,6 @@ class Image {
   [[nodiscard]] int descriptor() const { return memfd_.get(); }   // of the memory file
 
  private:
-  static Result<Image> load(const std::string& path, int file, uint64_t memory, uint64_t window, Pages pages);
   Image(Fd memfd, uint64_t size);
   Fd memfd_;
   uint64_t size_ = 0;
