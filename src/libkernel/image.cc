@@ -65,10 +65,10 @@ Result<Fd> make_memory(const char* name, uint64_t size) {
 }
 
 // Huge pages below what every process touches: the image, what boot allocates behind it, and the kernel's
-// table of pages, 1/64 of the memory, at its end. It spares boot thousands of faults, and each process that
-// joins some eighty. Where the host has none (Linux before 6.1, memory in pieces) all works as well, with
+// table of pages, 1/64 of the memory and the window, at the memory's end. It spares boot thousands of faults,
+// and each process that joins some eighty. Where the host has none (Linux before 6.1, memory in pieces) all works as well, with
 // small pages, so errors are of no interest.
-void use_huge_pages(std::byte* memory, uint64_t size) {
+void use_huge_pages(std::byte* memory, uint64_t size, uint64_t window) {
   constexpr uint64_t mask = ~uint64_t{LIB_HUGE_PAGE - 1};
   constexpr uint64_t front = 18ULL << 20;
   const auto collapse = [&](uint64_t from, uint64_t to) {
@@ -78,7 +78,8 @@ void use_huge_pages(std::byte* memory, uint64_t size) {
   };
   if (size < 16 * front) return;  // where memory is short, small pages waste less
   collapse(0, front);
-  collapse((size - size / 64 - LIB_HUGE_PAGE) & mask, size & mask);  // other early tables come before it
+  const uint64_t table = (size + window) / 64;
+  collapse((size - table - LIB_HUGE_PAGE) & mask, size & mask);  // other early tables come before it
 }
 
 Result<void> copy_segments(const std::string& path, int fd, uint64_t memory) {
@@ -155,7 +156,7 @@ Result<Image> Image::map(uint64_t memory, uint64_t window) {
 }
 
 Result<void> Image::fill(int file, const std::string& name, Pages pages) {
-  if (pages == Pages::huge) use_huge_pages(memory(), size_);
+  if (pages == Pages::huge) use_huge_pages(memory(), size_, window_);
   if (auto copied = copy_segments(name, file, size_); !copied) return copied;
   if (header_->magic != LIB_ABI_MAGIC) return bad_image(name, "is not a library kernel's image");
   if (header_->shape != LIB_ABI_SHAPE || header_->header_size != sizeof(lib_header))
