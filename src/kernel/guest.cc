@@ -176,13 +176,28 @@ bool left_behind(const lib_header& header, uint32_t pid) {
 
 // Reaps the host's processes of the guests. One that did not come to its end by itself (the host's OOM
 // killer, an operator, a jump to the run-time's exit) leaves tasks that nobody would end.
+//
+// Where one has ended others soon do. A call that waits for them is woken by each, on a processor that sleeps,
+// at a fifth of what fork, exec and exit cost in all; so they are left for a moment, and buried together.
 void bury(Task task, Shared& shared) {
+  constexpr int kPause = 2;  // milliseconds
   lib_header& header = task.header();
+  uint32_t nobody_wakes = 0;
+  bool waits = true;
+  bool some = false;  // ended since the last pause
   for (;;) {
     int status = 0;
-    const long pid = sys::call(SYS_wait4, -1, sys::word(&status), __WALL, 0);
+    const long pid = sys::call(SYS_wait4, -1, sys::word(&status), __WALL | (waits ? 0 : WNOHANG), 0);
     if (pid == -EINTR) continue;
     if (pid < 0) return;  // nobody is left, who could have children
+    if (pid == 0) {
+      waits = !some;
+      if (some) futex_wait(nobody_wakes, 0, kPause);
+      some = false;
+      continue;
+    }
+    waits = false;
+    some = true;
     if (status == 0 && !left_behind(header, static_cast<uint32_t>(pid))) continue;
     const uint32_t owner = shared_word(header.shared->owner);
     if (owner != 0 && owner <= LIB_MAX_CARRIERS &&

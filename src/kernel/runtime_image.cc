@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "base/fd.h"
+#include "libkernel/huge_pages.h"
 
 extern "C" const char sandstone_runtime_image[];
 
@@ -44,6 +45,8 @@ Result<const runtime::Header*> load_runtime() {
   }
   if (!map(runtime::kSlots, runtime::kSlotsSize, MAP_SHARED))
     return system_error("run-time", "cannot map the threads' slots", errno);
+  // Every process needs one of the first slots.
+  libkernel::collapse_pages(static_cast<std::byte*>(pointer(runtime::kSlots)), LIB_HUGE_PAGE);
   const auto* header = static_cast<const runtime::Header*>(pointer(runtime::kBase));
   if (header->magic != runtime::kMagic) return Error{"run-time", "is damaged", "build it again"};
   return header;

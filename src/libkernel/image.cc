@@ -12,13 +12,12 @@
 #include <cstring>
 #include <span>
 
+#include "libkernel/huge_pages.h"
+
 namespace sandstone::libkernel {
 namespace {
 
 constexpr uint64_t page = 4096;
-#ifndef MADV_COLLAPSE
-constexpr int MADV_COLLAPSE = 25;  // linux/mman.h, since 6.1
-#endif
 
 void* pointer(uint64_t address) {
   return reinterpret_cast<void*>(address);  // NOLINT: the addresses are fixed numbers
@@ -66,16 +65,11 @@ Result<Fd> make_memory(const char* name, uint64_t size) {
 
 // Huge pages below what every process touches: the image, what boot allocates behind it, and the kernel's
 // table of pages, 1/64 of the memory and the window, at the memory's end. It spares boot thousands of faults,
-// and each process that joins some eighty. Where the host has none (Linux before 6.1, memory in pieces) all works as well, with
-// small pages, so errors are of no interest.
+// and each process that joins some eighty.
 void use_huge_pages(std::byte* memory, uint64_t size, uint64_t window) {
   constexpr uint64_t mask = ~uint64_t{LIB_HUGE_PAGE - 1};
   constexpr uint64_t front = 18ULL << 20;
-  const auto collapse = [&](uint64_t from, uint64_t to) {
-    for (uint64_t at = from; at < to; at += LIB_HUGE_PAGE)  // only what has a page already can get a huge one
-      *reinterpret_cast<volatile std::byte*>(memory + at) = std::byte{0};
-    ::madvise(memory + from, to - from, MADV_COLLAPSE);
-  };
+  const auto collapse = [&](uint64_t from, uint64_t to) { collapse_pages(memory + from, to - from); };
   if (size < 16 * front) return;  // where memory is short, small pages waste less
   collapse(0, front);
   const uint64_t table = (size + window) / 64;

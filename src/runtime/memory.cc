@@ -120,11 +120,11 @@ long map_file(Thread* thread, uint64_t at, uint64_t size, uint64_t protection, u
   }
   has_files = true;
   const bool is_copy = by_notification() && !shared;
-  long filled = is_copy ? copy_file(thread, at, size, protection, fd, offset)
-                        : reserve_file(at, size, protection, shared);
-  const bool needs_pages =
-      !failed(filled) && !is_copy && (shared || !patch(thread, at, size, fd, offset, protection));
-  if (needs_pages) {
+  const bool is_patched = !is_copy && !shared && patch(thread, at, size, fd, offset, protection);
+  long filled = is_copy      ? copy_file(thread, at, size, protection, fd, offset)
+                : is_patched ? 0
+                             : reserve_file(at, size, protection, shared);
+  if (!failed(filled) && !is_copy && !is_patched) {
     const uint64_t most = (protection & kExecute) != 0 ? kAtOnceOfText : kAtOnce;
     const uint64_t pages = size / kPage;
     filled = fill(thread, at, pages <= most || (flags & kPopulate) != 0 ? pages : most, protection, shared);

@@ -4,7 +4,7 @@ namespace sandstone::runtime {
 namespace {
 
 constexpr uint64_t kPrivate = 2, kFixed = 0x10, kFixedNoReplace = 0x100000;
-constexpr uint64_t kReadOnly = 1, kReadExecute = 5;
+constexpr uint64_t kReadExecute = 5;
 constexpr long kFutexWait = 0, kFutexWake = 1;
 // Trampolines must be within 2 GiB of their text, and where nothing else is likely to be: below it, where
 // there is room.
@@ -17,7 +17,7 @@ struct Mapped {
   const Patch* patch;
 };
 constexpr unsigned kMost = 256;
-Mapped mapped[kMost];
+__attribute__((section(".bss.many"))) Mapped mapped[kMost];
 unsigned count;
 
 PatchTable& table() {
@@ -127,12 +127,11 @@ bool patch(Thread* thread, uint64_t at, uint64_t size, uint64_t fd, uint64_t off
   if (made == nullptr) made = request(thread, key, fd);
   if (made == nullptr || made->trampolines_size == 0) return false;
   const uint64_t trampolines = at + static_cast<uint64_t>(distance);
+  // The tables with them, in one mapping: executable as well, as is whatever file a guest likes.
   const uint64_t all = made->trampolines_size + made->tables_size;
   if (map_patch(trampolines, all, kReadExecute, kFixedNoReplace, made->trampolines) !=
       static_cast<long>(trampolines))
     return false;
-  host(SYS_mprotect, static_cast<long>(trampolines + made->trampolines_size),
-       static_cast<long>(made->tables_size), kReadOnly);
   if (map_patch(at, size, kReadExecute, kFixed, made->at) != static_cast<long>(at)) {
     host(SYS_munmap, static_cast<long>(trampolines), static_cast<long>(all));
     return false;

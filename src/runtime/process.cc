@@ -23,6 +23,7 @@ constexpr uint64_t kVm = 0x100, kFs = 0x200, kFiles = 0x400, kSighand = 0x800, k
 constexpr int kSigChld = 17, kSigKill = 9;
 constexpr uint64_t kSignalMask = 0xff, kMostSignal = 64, kMostLevels = 32, kLeastWanted = 64;
 constexpr long kFutexWait = 0;
+constexpr int64_t kBurialTakes = 1'500'000;  // ns; of src/kernel/guest.cc's pause, less than the tries in all
 
 struct Wanted {
   uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size,
@@ -131,6 +132,14 @@ void wait_for(Thread* thread, Thread* child) {
   }
 }
 
+void pause_for(int64_t nanoseconds) {
+  const struct {
+    int64_t seconds, nanoseconds;
+  } time{0, nanoseconds};
+  const uint32_t nobody_wakes = 0;
+  host(SYS_futex, word(&nobody_wakes), kFutexWait, 0, word(&time));
+}
+
 }  // namespace
 
 // Where the child's thread begins, on its slot's stack.
@@ -159,13 +168,9 @@ bool move_out(Thread* thread) {
   const uint32_t pid = thread->carrier->pid;
   thread->carrier->pid = 0;
   // At the limit on processes there is room for one at a time that moves.
-  const struct {
-    int64_t seconds, nanoseconds;
-  } part{0, 1'000'000};
-  const uint32_t nobody_wakes = 0;
   long moved = fork_over(static_cast<long>(kParent), &threads_alive);
   for (int tries = 0; moved == -kEagain && tries < 1000; ++tries) {
-    host(SYS_futex, word(&nobody_wakes), kFutexWait, 0, word(&part));
+    pause_for(1'000'000);
     moved = fork_over(static_cast<long>(kParent), &threads_alive);
   }
   if (moved < 0) {
@@ -212,8 +217,9 @@ long clone(Thread* thread, Context& context, uint64_t number) {
   if (by_notification()) {
     child->carrier->task = child->task;  // until the kernel's process finds it dead
   } else {
-    boot.kernel->bind(child->carrier, static_cast<lib_s32>(child->task));
+    // Its process will be a copy of ours; to bind it would else map that space anew, in ours.
     child->carrier->vmalloc_generation = thread->carrier->vmalloc_generation;
+    boot.kernel->bind(child->carrier, static_cast<lib_s32>(child->task));
   }
   if (!is_thread) {
     child->alternate = thread->alternate;
@@ -251,8 +257,12 @@ long clone(Thread* thread, Context& context, uint64_t number) {
   // the top of that one.
   const uint64_t first_stack =
       context.frame != nullptr ? child->stack : reinterpret_cast<uint64_t>(r) & ~uint64_t{15};
-  const long made =
-      clone_thread(static_cast<long>(host_flags), first_stack, wanted.child_tid, wanted.tls, child);
+  long made = clone_thread(static_cast<long>(host_flags), first_stack, wanted.child_tid, wanted.tls, child);
+  // At the limit on processes those that have ended count until they are buried, a moment later.
+  for (int tries = 0; made == -kEagain && tries < 4; ++tries) {
+    pause_for(kBurialTakes);
+    made = clone_thread(static_cast<long>(host_flags), first_stack, wanted.child_tid, wanted.tls, child);
+  }
   memory_lock.unlock();
   if (made < 0) {
     if (is_thread || shares) __atomic_fetch_sub(&threads_alive, 1, __ATOMIC_ACQ_REL);

@@ -53,16 +53,14 @@ void note_slot(const Thread* thread) {
 }
 
 Thread* take_thread() {
-  static uint32_t hint;
-  for (uint32_t i = 0; i < LIB_MAX_CARRIERS; ++i) {
-    const uint32_t at = (hint + i) % LIB_MAX_CARRIERS;
+  // The lowest that is free: the first slots, and their neighbours, are mapped already, or are cheap to map.
+  for (uint32_t at = 0; at < LIB_MAX_CARRIERS; ++at) {
     lib_carrier& carrier = by_notification() ? *pointer<lib_carrier>(kSlots + at * kSlotSize + kCarrierAt)
                                              : boot.kernel->carriers[at];
     uint32_t expected = 0;
     if (__atomic_load_n(&carrier.used, __ATOMIC_RELAXED) != 0 ||
         !__atomic_compare_exchange_n(&carrier.used, &expected, 1, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
       continue;
-    hint = at;
     // All but its word in the lock, and that it is taken.
     lib_carrier fresh{};
     fresh.id = at + 1;

@@ -13,6 +13,16 @@ constexpr uint64_t kLegacySize = 512, kNoteAt = 464, kMxcsrAt = 24, kHeaderSize 
 constexpr uint32_t kMagic1 = 0x46505853, kMagic2 = 0x46505845;
 constexpr uint64_t kMostState = 12 << 10;
 
+// What a program finds. As large as the largest, as the processor may look at all of it.
+struct First {
+  alignas(64) uint8_t bytes[kMostState] = {0x7f, 0x03};  // the control word of the x87 unit
+  constexpr First() {
+    bytes[kMxcsrAt] = 0x80;
+    bytes[kMxcsrAt + 1] = 0x1f;
+  }
+};
+constexpr First kFirst;
+
 struct Vector {
   uint64_t size;
   uint64_t features;
@@ -110,15 +120,10 @@ bool restore_vectors(Context& context, uint64_t at) {
 }
 
 void reset_vector_state(Context& context) {
-  alignas(64) uint8_t state[kLegacySize + kHeaderSize] = {};
-  const uint32_t mxcsr = 0x1f80;
-  const uint16_t control = 0x37f;
-  memcpy(state, &control, sizeof control);
-  memcpy(state + kMxcsrAt, &mxcsr, sizeof mxcsr);
-  if (context.fp == nullptr) return load_vectors(state);
+  if (context.fp == nullptr) return load_vectors(kFirst.bytes);
   FpNote keep;
   memcpy(&keep, context.fp + kNoteAt, sizeof keep);
-  memcpy(context.fp, state, keep.magic == kMagic1 ? sizeof state : kLegacySize);
+  memcpy(context.fp, kFirst.bytes, keep.magic == kMagic1 ? kLegacySize + kHeaderSize : kLegacySize);
   memcpy(context.fp + kNoteAt, &keep, sizeof keep);
 }
 
