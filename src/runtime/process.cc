@@ -23,7 +23,9 @@ constexpr uint64_t kVm = 0x100, kFs = 0x200, kFiles = 0x400, kSighand = 0x800, k
 constexpr int kSigChld = 17, kSigKill = 9;
 constexpr uint64_t kSignalMask = 0xff, kMostSignal = 64, kMostLevels = 32, kLeastWanted = 64;
 constexpr long kFutexWait = 0;
-constexpr int64_t kBurialTakes = 1'500'000;  // ns; of src/kernel/guest.cc's pause, less than the tries in all
+// Who has ended counts until it is buried (src/kernel/guest.cc), a few milliseconds, or more on a busy machine.
+constexpr int64_t kPause = 2'500'000;  // ns
+constexpr int kTries = 40;
 
 struct Wanted {
   uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size,
@@ -258,9 +260,8 @@ long clone(Thread* thread, Context& context, uint64_t number) {
   const uint64_t first_stack =
       context.frame != nullptr ? child->stack : reinterpret_cast<uint64_t>(r) & ~uint64_t{15};
   long made = clone_thread(static_cast<long>(host_flags), first_stack, wanted.child_tid, wanted.tls, child);
-  // At the limit on processes those that have ended count until they are buried, a moment later.
-  for (int tries = 0; made == -kEagain && tries < 4; ++tries) {
-    pause_for(kBurialTakes);
+  for (int tries = 0; made == -kEagain && tries < kTries; ++tries) {
+    pause_for(kPause);
     made = clone_thread(static_cast<long>(host_flags), first_stack, wanted.child_tid, wanted.tls, child);
   }
   memory_lock.unlock();

@@ -29,6 +29,12 @@ class Limits(sandstone_test.TestCase):
                 self.assert_ended(self.run_kernel("for i in 1 2 3 4 5; do /bin/echo $i; done; (exec /bin/echo 6)", *options, "2"), 0,
                                   out="1\n2\n3\n4\n5\n6\n")
 
+    def test_who_has_ended_leaves_room_for_the_next(self):
+        for mode in ("rewrite", "trap", "unotify"):
+            ended = self.sandbox("sh", "-c", "i=0; while [ $i -lt 200 ]; do /bin/true || exit 3; i=$((i + 1)); done",
+                                 options=["--tier", "kernel", "--syscall-mode", mode, "--pids-limit", "2"])
+            self.assert_ended(ended, 0)
+
     def test_a_fork_bomb_ends(self):
         ended = self.run_kernel(":(){ :|:& }; :; sleep 60", "--pids-limit", "50", "--timeout", "30s", "--json", self.dir / "out")
         self.assertEqual(ended.status, 137)
