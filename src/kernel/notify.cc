@@ -16,6 +16,7 @@
 
 #include "base/sys.h"
 #include "calls/table.h"
+#include "libkernel/futex.h"
 #include "libkernel/quiet_thread.h"
 #include "observe/capture.h"
 #include "observe/ring.h"
@@ -23,8 +24,8 @@
 namespace sandstone::kernel {
 namespace {
 
-// A call may block for ever, so there are always others to take the next.
-constexpr int kLeastIdle = 2, kMostIdle = 16;
+// A call may block for ever, so there is always another to take the next.
+constexpr int kLeastIdle = 1, kMostIdle = 16;
 constexpr int64_t kRestart = -512;
 constexpr uint64_t kSetFlags = SECCOMP_IOW(4, uint64_t);  // SECCOMP_IOCTL_NOTIF_SET_FLAGS, Linux 6.6
 constexpr uint64_t kSyncWakeUp = 1;                       // SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP
@@ -136,15 +137,29 @@ void Answerer::add_receiver() {
   }
 }
 
+// The host wakes all who wait for a call, at a microsecond and more each, so one does, and its relief waits to be woken.
+void Answerer::wait_for_turn() {
+  const auto relief = libkernel::shared_word(relief_);
+  for (;;) {
+    const uint32_t seen = relief.load();
+    if (!is_awaited_.exchange(true)) return;
+    libkernel::futex_wait(relief_, seen);
+  }
+}
+
 void Answerer::receive() {
   // A guest's thread with our number is dead, and its last call must not write to us.
   if (const Owned dead = find(static_cast<int>(::gettid())); dead != nullptr) drop(dead);
   for (;;) {
+    wait_for_turn();
     seccomp_notif call{};
     if (::ioctl(listener_, SECCOMP_IOCTL_NOTIF_RECV, &call) != 0) {
-      if (errno == EINTR || errno == ENOENT) continue;
-      return;
+      const bool is_over = errno != EINTR && errno != ENOENT;
+      is_awaited_ = false;
+      if (is_over) return;
+      continue;
     }
+    is_awaited_ = false;  // until the call is done, or sleeps: make() sees to that
     if (idle_.fetch_sub(1) <= kLeastIdle) add_receiver();
     const int64_t result = answer(call);
     const bool is_one_too_many = idle_.fetch_add(1) >= kMostIdle;
@@ -155,6 +170,8 @@ void Answerer::receive() {
     ::ioctl(listener_, SECCOMP_IOCTL_NOTIF_SEND, &response);
     if (is_one_too_many) {
       idle_.fetch_sub(1);
+      libkernel::shared_word(relief_).fetch_add(1);
+      libkernel::futex_wake(relief_);
       return;
     }
   }
@@ -174,6 +191,7 @@ int64_t Answerer::make(const Owned& guest, uint64_t number, const uint64_t (&wor
     guest->calls = true;
   }
   carrier->hold = held ? 1 : 0;
+  carrier->relief = reinterpret_cast<uintptr_t>(&relief_);
   const int64_t result =
       header_->enter(carrier, number, words[0], words[1], words[2], words[3], words[4], words[5]);
   guest->status = carrier->status;

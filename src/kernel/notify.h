@@ -54,6 +54,7 @@ class Answerer {
   using Owned = std::shared_ptr<Guest>;
 
   void receive();
+  void wait_for_turn();
   void add_receiver();
   int64_t answer(const seccomp_notif& call);
   int64_t answer_own(const Owned& guest, const seccomp_notif& call);
@@ -84,6 +85,8 @@ class Answerer {
   std::unordered_map<int, Owned> guests_;  // by tid
   std::map<int32_t, Owned> expected_;      // by task
   std::atomic<int> idle_{0};
+  std::atomic<bool> is_awaited_{false};  // somebody waits for a call
+  uint32_t relief_ = 0;                  // futex; counts calls that have gone to sleep (lib_carrier.relief)
 };
 
 }  // namespace sandstone::kernel

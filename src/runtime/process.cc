@@ -91,25 +91,25 @@ long wanted_of(const Context& context, uint64_t number, Wanted& wanted) {
 }
 
 struct HostFrame {  // what the host pushes for a handler, from the ucontext on
-  uint64_t flags, link, stack_at, stack_flags, stack_size, r[kRegisters], fp, reserved[8], mask;
+  uint64_t flags, link;
+  HostStack stack;
+  uint64_t r[kRegisters], fp, reserved[8], mask;
 };
 constexpr uint64_t kSiginfoSize = 128;
 constexpr uint64_t kFpNoteAt = 464;
 
 // Where the child starts: as its parent, from a copy of the frame that the parent's call came with.
-void* copy_frame(Thread* child, const Context& context) {
-  const uint64_t top = reinterpret_cast<uint64_t>(child) + kHostStackAt + kHostStackSize;
+HostFrame* copy_frame(Thread* child, const Context& context) {
   uint32_t note[2];
   memcpy(note, context.fp + kFpNoteAt, sizeof note);
   const uint64_t fp_size = note[0] == 0x46505853 ? note[1] : 512;
-  const uint64_t fp = (top - fp_size) & ~uint64_t{63};
+  const uint64_t fp = (child->stack - fp_size) & ~uint64_t{63};
   memcpy(pointer(fp), context.fp, fp_size);
   const uint64_t at = ((fp - sizeof(HostFrame) - kSiginfoSize) & ~uint64_t{15});
   memcpy(pointer(at), context.frame, sizeof(HostFrame) + kSiginfoSize);
   auto* frame = pointer<HostFrame>(at);
   frame->fp = fp;
-  frame->stack_at = reinterpret_cast<uint64_t>(child) + kHostStackAt;
-  frame->stack_size = kHostStackSize;
+  frame->stack = host_stack_of(child);
   return frame;
 }
 
@@ -151,7 +151,7 @@ extern "C" void rt_child(Thread* child) {
     threads_alive = 1;
     memory_shared = false;
   }
-  become(child, child->guest_sp != 0);
+  become(child);
   begin(child, child->task);
   const uint64_t tid_at = child->child_tid;
   if (tid_at != 0) put_word(tid_at, static_cast<uint32_t>(library(child, SYS_gettid)));
@@ -238,13 +238,17 @@ long clone(Thread* thread, Context& context, uint64_t number) {
   thread->vfork_done = 0;
   if (waits) child->vfork_parent = thread;
 
+  // Both on the child's stack for calls, and never on the host's alternate one: the child may be kicked from its first call on,
+  // and a handler starts at the top of that one.
   uint64_t* r = nullptr;
+  uint64_t first_stack = 0;
   if (context.frame != nullptr) {
-    auto* frame = static_cast<HostFrame*>(copy_frame(child, context));
-    child->guest_sp = reinterpret_cast<uint64_t>(frame);
+    HostFrame* frame = copy_frame(child, context);
+    first_stack = child->guest_sp = reinterpret_cast<uint64_t>(frame);
     r = frame->r;
   } else {
-    r = pointer<uint64_t>(child->stack - sizeof(uint64_t) * kRegisters);
+    first_stack = child->stack - sizeof(uint64_t) * kRegisters;
+    r = pointer<uint64_t>(first_stack);
     memcpy(r, context.r, sizeof(uint64_t) * kRegisters);
   }
   r[RAX] = 0;
@@ -255,10 +259,7 @@ long clone(Thread* thread, Context& context, uint64_t number) {
                                   : kParent;
   host_flags |= wanted.flags & (kSetTls | kChildClearTid);
   if (is_thread || shares) __atomic_fetch_add(&threads_alive, 1, __ATOMIC_ACQ_REL);
-  // Never the host's alternate stack: the child may be kicked from its first call on, and a handler starts at
-  // the top of that one.
-  const uint64_t first_stack =
-      context.frame != nullptr ? child->stack : reinterpret_cast<uint64_t>(r) & ~uint64_t{15};
+  first_stack &= ~uint64_t{15};
   long made = clone_thread(static_cast<long>(host_flags), first_stack, wanted.child_tid, wanted.tls, child);
   for (int tries = 0; made == -kEagain && tries < kTries; ++tries) {
     pause_for(kPause);

@@ -14,9 +14,10 @@ namespace sandstone::runtime {
 // threads' slots are shared, so that no fork copies a stack that another process still runs on.
 inline constexpr uint64_t kBase = LIB_RUNTIME;
 inline constexpr uint64_t kMagic = 0x656d69746e7572;
-inline constexpr uint64_t kSlots = LIB_RUNTIME + 0x8000000000;
+inline constexpr uint64_t kSlots = LIB_STACKS;
 inline constexpr uint64_t kSlotSize = 64 << 10;
 inline constexpr uint64_t kSlotsSize = kSlotSize * LIB_MAX_CARRIERS;
+static_assert(kSlots + kSlotsSize <= LIB_END);
 
 inline constexpr uint64_t kPatches = LIB_RUNTIME + 0xc000000000;  // a PatchTable, shared too
 

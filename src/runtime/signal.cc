@@ -14,10 +14,11 @@ namespace sandstone::runtime {
 
 extern "C" {
 void rt_restorer();
+void rt_call_restorer();
 void rt_entry();
-extern const char rt_leave_window[], rt_leave_window_end[], rt_restorer_last[], host_blocking_window[],
-    host_blocking_last[], host_blocking_kicked[], guarded_copy_at[], guarded_copy_bad[], guarded_count_at[],
-    guarded_count_bad[], rt_text_start[], rt_text_end[];
+extern const char rt_leave_window[], rt_leave_window_end[], rt_restorer_last[], rt_call_window[],
+    rt_call_last[], host_blocking_window[], host_blocking_last[], host_blocking_kicked[], guarded_copy_at[],
+    guarded_copy_bad[], guarded_count_at[], guarded_count_bad[], rt_text_start[], rt_text_end[];
 }
 
 namespace {
@@ -29,7 +30,7 @@ constexpr long kArchSetGs = 0x1001;
 constexpr int kSiKernel = 0x80, kTrapTrace = 2;
 constexpr uint64_t kLeastSignalStack = 2048;  // MINSIGSTKSZ, whatever the processor's vectors take
 constexpr uint32_t kDisable = 2, kOnAlternate = 1, kSsAutoDisarm = 1U << 31;
-constexpr uint64_t kRedZone = 128;
+constexpr uint64_t kRedZone = 128, kMostUser = 0x7ffffffff000;
 constexpr uint64_t kDirection = 0x400, kTrapFlag = 0x100, kAlignmentCheck = 0x40000;
 // What a guest may set of the flags by rt_sigreturn.
 constexpr uint64_t kFlagsOfUser = 0x50dd5 | 0x200000;
@@ -279,16 +280,27 @@ Context context_of(void* frame) {
   return {ucontext->r, pointer<uint8_t>(ucontext->fp), frame};
 }
 
+// Whether rt_call_restorer can go back to these registers: they are a call's, whose rcx and r11 are lost, and not where
+// another handler of the guest's was interrupted; the flags are those of arithmetic; and where to go on is an address.
+bool is_plain(const Context& context, uint64_t number) {
+  constexpr uint64_t kPlain = 0x8d5 | 0x202;
+  return number != SYS_rt_sigreturn && (context.r[FLAGS] & ~kPlain) == 0 && context.r[RIP] < kMostUser &&
+         has_extended_state(context);
+}
+
 // A call of the guest's that was not patched.
-extern "C" void rt_on_call(int, void*, void* frame) {
+extern "C" bool rt_on_call(int, void*, void* frame) {
   Thread* thread = enter_handler();
   Context context = context_of(frame);
+  const uint64_t number = context.r[RAX];
   is_watched() ? dispatch_watched(thread, context) : dispatch(thread, context);
+  return is_plain(context, number);
 }
 
 extern "C" void rt_on_kick(int, void*, void* frame) {
   Thread* thread = enter_handler();
   auto* ucontext = static_cast<Ucontext*>(frame);
+  if (ucontext->r[RIP] == address(rt_call_last)) ucontext->r[RIP] = ucontext->r[RCX];
   const uint64_t ip = ucontext->r[RIP];
   if (!in_runtime(ip) && !in_kernel(ip)) {
     Context context = context_of(frame);
@@ -298,6 +310,8 @@ extern "C" void rt_on_kick(int, void*, void* frame) {
   if (ip >= address(rt_leave_window) && ip < address(rt_leave_window_end)) {
     ucontext->r[RIP] = address(rt_leave_window);
     ucontext->r[RSP] = thread->stack - sizeof(uint64_t) * kRegisters;
+  } else if (ip > address(rt_call_window) && ip < address(rt_call_last)) {
+    ucontext->r[RIP] = address(rt_call_window);
   } else if (ip > reinterpret_cast<uint64_t>(rt_restorer) && ip <= address(rt_restorer_last)) {
     ucontext->r[RIP] = reinterpret_cast<uint64_t>(rt_restorer);
   } else if (ip >= address(host_blocking_window) && ip <= address(host_blocking_last)) {
@@ -347,11 +361,11 @@ extern "C" void rt_on_fault(int number, void* info, void* frame) {
   fault(thread, context, number, code, where);
 }
 
-void install(int number, void (*handler)(int, void*, void*), uint64_t more = 0) {
+void install(int number, auto* handler, uint64_t more = 0, void (*restorer)() = rt_restorer) {
   const struct {
     uint64_t handler, flags, restorer, mask;
   } action{reinterpret_cast<uint64_t>(handler), kSigInfo | kOnStack | kNoDefer | kHasRestorer | more,
-           reinterpret_cast<uint64_t>(rt_restorer), 0};
+           reinterpret_cast<uint64_t>(restorer), 0};
   host(SYS_rt_sigaction, number, word(&action), 0, 8);
 }
 
@@ -380,7 +394,7 @@ extern "C" void rt_call(uint64_t* registers) {
 }
 
 void install_handlers() {
-  install(kSigSys, rt_on_call);
+  install(kSigSys, rt_on_call, 0, rt_call_restorer);
   // A kick may come before the kernel's process has taken up a call: it is made then, after what is due.
   install(kKick, rt_on_kick, by_notification() ? kRestart : 0);
   for (const int number : {kSigSegv, kSigBus, kSigFpe, kSigIll, kSigTrap}) install(number, rt_on_fault);

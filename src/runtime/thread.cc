@@ -11,17 +11,13 @@ namespace {
 
 constexpr long kFutexWait = 0, kFutexWake = 1, kPrivate = 128;
 constexpr long kArchSetGs = 0x1001;
-constexpr uint32_t kAutoDisarm = 1U << 31;
-
-struct HostStack {
-  uint64_t at;
-  uint32_t flags, unused;
-  uint64_t size;
-};
 
 }  // namespace
 
-extern "C" [[noreturn]] void end_thread(lib_u32* used, uint32_t* alive);
+extern "C" {
+[[noreturn]] void end_thread(lib_u32* used, uint32_t* alive);
+void set_host_stack(const HostStack* stack);
+}
 
 void Lock::lock() {
   uint32_t expected = 0;
@@ -83,16 +79,14 @@ void give_back(Thread* thread) {
   __atomic_store_n(&thread->carrier->used, 0, __ATOMIC_RELEASE);
 }
 
-void become(Thread* thread, bool in_frame) {
+void become(Thread* thread) {
   if ((boot.hwcap2 & 2) != 0) {
     asm volatile("wrgsbase %0" : : "r"(thread));
   } else {
     host(SYS_arch_prctl, kArchSetGs, word(thread));
   }
-  // Disarmed while a handler runs on it: the library kernel has stacks of its own, on which a second signal
-  // may come.
-  const HostStack stack{reinterpret_cast<uint64_t>(thread) + kHostStackAt, kAutoDisarm, 0, kHostStackSize};
-  if (!in_frame) host(SYS_sigaltstack, word(&stack), 0);
+  const HostStack stack = host_stack_of(thread);
+  set_host_stack(&stack);
   thread->carrier->tid = static_cast<uint32_t>(host(SYS_gettid));
   thread->carrier->pid = static_cast<uint32_t>(host(SYS_getpid));
 }

@@ -67,6 +67,18 @@ inline constexpr uint64_t kHostStackAt =
     4096;  // the host's alternate stack in a slot; the other stack follows
 inline constexpr uint64_t kHostStackSize = 28 << 10;
 
+// What the host is told of it (sigaltstack(2)): from the library kernel's first byte on, as its stacks are
+// below. A second signal that comes while a handler is there goes below it, and not to the top. So a handler
+// need not tell the host that it has left this stack.
+struct HostStack {
+  uint64_t at;
+  uint32_t flags, unused;
+  uint64_t size;
+};
+inline HostStack host_stack_of(const Thread* thread) {
+  return {LIB_BASE, 0, 0, reinterpret_cast<uint64_t>(thread) + kHostStackAt + kHostStackSize - LIB_BASE};
+}
+
 extern Boot boot;
 
 inline Thread* current() {
@@ -94,9 +106,8 @@ inline bool by_notification() {
 Thread* take_thread();
 void give_back(Thread* thread);
 void note_slot(const Thread* thread);  // whoever reads the trace or the counts looks into its own
-// On the thread itself: its stacks and its place in %gs. `in_frame`: it is about to go on from a frame at the
-// top of the host's alternate stack, which is to be none until then.
-void become(Thread* thread, bool in_frame = false);
+// On the thread itself: its stacks and its place in %gs. Before anybody could send it a signal.
+void become(Thread* thread);
 [[noreturn]] void leave_host(Thread* thread);  // its task has ended
 
 // Copies that end at a bad address: false.

@@ -71,6 +71,10 @@ uint64_t vector_size(const Context& context) {
   return note->magic == kMagic1 && note->extended_size <= kMostState + 4 ? note->extended_size : kLegacySize;
 }
 
+bool has_extended_state(const Context& context) {
+  return context.fp != nullptr && reinterpret_cast<const FpNote*>(context.fp + kNoteAt)->magic == kMagic1;
+}
+
 bool save_vectors(const Context& context, uint64_t at) {
   if (context.fp != nullptr) return guarded_copy(pointer(at), context.fp, vector_size(context));
   alignas(64) uint8_t state[kMostState + 64];

@@ -114,6 +114,12 @@ void lib_drop_cpu(void)
  */
 static int park(struct lib_carrier *carrier)
 {
+	u32 *relief = (u32 *)READ_ONCE(carrier->relief);
+
+	if (relief) {
+		lib_add(relief, 1);
+		lib_futex_wake(relief, 1);
+	}
 	if (!was_given(carrier))
 		spin_until(carrier, was_given);
 	while (!was_given(carrier)) {

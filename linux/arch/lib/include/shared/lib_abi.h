@@ -93,6 +93,7 @@ struct lib_carrier {
 	lib_u32 kick;               /* the host's signal for its thread, in user mode, when its task has one due or has ended; 0: none */
 	lib_u32 cloned;             /* LIB_CALL_CLONE's result as the first pid namespace counts */
 	lib_u32 hold;               /* 1: handlers that are due wait for a later call; the kernel makes it 2 if there are any */
+	lib_u64 relief;             /* address of a futex that is counted up and woken before it sleeps in a call; 0: none */
 	struct lib_signal signal;
 } __attribute__((aligned(64)));
 

@@ -14,15 +14,18 @@
 #define LIB_VMALLOC 0x220000000000
 #define LIB_VMALLOC_SIZE 0x8000000000
 #define LIB_IO 0x22e000000000 /* device registers; never mapped */
-#define LIB_END 0x230000000000
+#define LIB_KERNEL_END 0x230000000000
 
 /*
  * Below it is room for the run-time of guests (src/runtime), which the kernel takes for user memory, and below that
- * the kernel keeps what exec's arguments were, for /proc. A guest's own memory is everywhere else.
+ * the kernel keeps what exec's arguments were, for /proc. The stacks of the run-time are above: with the kernel's below them
+ * both are one range to the host's sigaltstack(2). A guest's own memory is everywhere else.
  */
 #define LIB_ARGUMENTS_END 0x1f0000000000
 #define LIB_RUNTIME 0x1f0000000000
+#define LIB_STACKS LIB_KERNEL_END
 #define LIB_RESERVED 0x1ef000000000 /* to LIB_END */
+#define LIB_END 0x230100000000
 
 /* lib_carrier.memory: whose memory the pointers of the task's calls mean; a positive number is a pid. */
 #define LIB_MEMORY_OWN 0
