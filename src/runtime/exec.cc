@@ -132,12 +132,9 @@ uint64_t build_stack(Thread* thread, const lib_exec& left, const Program& progra
   const long place =
       map(thread, 0, size, kReadWrite, kPrivate | kAnonymous | kNoReserve | kStackFlag, ~uint64_t{0}, 0);
   if (failed(place)) return 0;
-  // For /proc/self/maps, where programs look for the extent of their stack.
-  library(thread, SYS_mmap, static_cast<uint64_t>(place), size, kReadWrite,
-          kPrivate | kFixed | kAnonymous | kNoReserve, ~uint64_t{0}, 0);
   uint64_t at = static_cast<uint64_t>(place) + size - 16;
   const uint64_t strings = (at - left.strings_size) & ~uint64_t{15};
-  if (library(thread, LIB_CALL_EXEC, 0, strings, left.strings_size) < 0) return 0;
+  if (library(thread, LIB_CALL_EXEC, 0, strings, left.strings_size, page_up(program.end)) < 0) return 0;
   at = strings - 32;
   const uint64_t random = at, platform = at + 16;
   library(thread, SYS_getrandom, random, 16, 1 /* GRND_NONBLOCK */);

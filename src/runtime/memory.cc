@@ -10,7 +10,7 @@ namespace {
 constexpr uint64_t kEnd = 0x7ffffffff000;
 constexpr uint64_t kShared = 1, kPrivate = 2, kSharedValidate = 3, kTypeMask = 0xf, kFixed = 0x10,
                    kAnonymous = 0x20, kGrowsDown = 0x100, kLocked = 0x2000, kNoReserve = 0x4000,
-                   kPopulate = 0x8000, kHuge = 0x40000, kFixedNoReplace = 0x100000;
+                   kPopulate = 0x8000, kStack = 0x20000, kHuge = 0x40000, kFixedNoReplace = 0x100000;
 constexpr uint64_t kRead = 1, kWrite = 2, kExecute = 4;
 constexpr uint64_t kMayMove = 1, kRemapFixed = 2, kDontUnmap = 4;
 constexpr uint64_t kDontNeed = 4, kRemove = 9, kDoFork = 11, kDontFork = 10;
@@ -160,6 +160,14 @@ bool forbids(uint64_t protection) {
   return boot.allow_writable_code == 0 && (protection & (kWrite | kExecute)) == (kWrite | kExecute);
 }
 
+// Memory of no file is the host's; the library kernel is told of it for /proc/PID/maps, and for the limits on it.
+// False: a limit is reached. A stack is all that it may become, which nobody counts.
+bool tell(Thread* thread, uint64_t at, uint64_t size, uint64_t protection, uint64_t flags) {
+  const long told = library(thread, SYS_mmap, at, size, protection & (kRead | kWrite | kExecute),
+                            kPrivate | kAnonymous | kFixed | kNoReserve, ~uint64_t{0}, 0);
+  return told != -kEnomem || (flags & kStack) != 0;
+}
+
 struct Locked {
   Locked() { memory_lock.lock(); }
   ~Locked() { memory_lock.unlock(); }
@@ -183,9 +191,9 @@ long map(Thread* thread, uint64_t at, uint64_t size, uint64_t protection, uint64
   const Locked locked;
   if ((flags & kAnonymous) == 0) return map_file(thread, at, size, protection, flags, fd, offset);
   const long result = host_map(at, size, protection, flags & ~kHuge, -1, 0);
-  if (!failed(result) && has_files && (flags & kFixed) != 0)
-    library(thread, SYS_munmap, static_cast<uint64_t>(result), size);
-  return result;
+  if (failed(result) || tell(thread, static_cast<uint64_t>(result), size, protection, flags)) return result;
+  host(SYS_munmap, result, static_cast<long>(size));
+  return -kEnomem;
 }
 
 long unmap(Thread* thread, uint64_t at, uint64_t size) {
@@ -195,7 +203,7 @@ long unmap(Thread* thread, uint64_t at, uint64_t size) {
   const Locked locked;
   const long result = host(SYS_munmap, static_cast<long>(at), static_cast<long>(size));
   if (has_files) forget_patches(at, size);
-  if (!failed(result) && has_files) library(thread, SYS_munmap, at, size);
+  if (!failed(result)) library(thread, SYS_munmap, at, size);
   return result;
 }
 
@@ -214,7 +222,10 @@ long protect(Thread* thread, uint64_t at, uint64_t size, uint64_t protection) {
     if (area.shared != 0 && area.writable == 0 && (protection & kWrite) != 0)
       reserve_file(area.start, area.end - area.start, protection, true);
   }
-  return host(SYS_mprotect, static_cast<long>(at), static_cast<long>(size), static_cast<long>(protection));
+  const long result =
+      host(SYS_mprotect, static_cast<long>(at), static_cast<long>(size), static_cast<long>(protection));
+  if (!failed(result)) library(thread, SYS_mprotect, at, size, protection & (kRead | kWrite | kExecute));
+  return result;
 }
 
 namespace {
@@ -299,7 +310,11 @@ long remap(Thread* thread, uint64_t at, uint64_t old_size, uint64_t size, uint64
                : remap_file(thread, area, at, old_size, size, flags, wanted);
   const long result = host(SYS_mremap, static_cast<long>(at), static_cast<long>(old_size),
                            static_cast<long>(size), static_cast<long>(flags), static_cast<long>(wanted));
-  if (!failed(result) && has_files && (flags & kRemapFixed) != 0) library(thread, SYS_munmap, wanted, size);
+  if (failed(result)) return result;
+  const auto to = static_cast<uint64_t>(result);
+  const uint64_t moves = to == at ? 0 : kMayMove | kRemapFixed | (flags & kDontUnmap);
+  if (failed(library(thread, SYS_mremap, at, old_size, size, moves, to)) && to != at)
+    library(thread, SYS_munmap, to, size);
   return result;
 }
 
@@ -346,14 +361,15 @@ long set_break(Thread* thread, uint64_t wanted) {
   if (top > old) {
     const long grown = host_map(old, top - old, 3, kPrivate | kAnonymous | kFixedNoReplace, -1, 0);
     if (failed(grown)) return static_cast<long>(heap_end);
-    if (static_cast<uint64_t>(grown) != old) {  // a host that does not know the flag
+    // A host that does not know the flag; or a limit.
+    if (static_cast<uint64_t>(grown) != old || !tell(thread, old, top - old, kRead | kWrite, 0)) {
       host(SYS_munmap, grown, static_cast<long>(top - old));
       return static_cast<long>(heap_end);
     }
   } else if (top < old) {
     host(SYS_munmap, static_cast<long>(top), static_cast<long>(old - top));
+    library(thread, SYS_munmap, top, old - top);
   }
-  static_cast<void>(thread);
   heap_end = wanted;
   return static_cast<long>(heap_end);
 }

@@ -377,6 +377,64 @@ static void stack_is_known(void) {
   CHECK(found);
 }
 
+// What /proc/self/maps has about the page at `at`: its protection, or "" if it has nothing. `named`: with that name.
+static const char* shown(const void* at, const char* named) {
+  static char protection[5];
+  FILE* maps = fopen("/proc/self/maps", "r");
+  char line[500];
+  int found = 0;
+  while (!found && fgets(line, sizeof line, maps) != NULL) {
+    unsigned long start, end;
+    CHECK(sscanf(line, "%lx-%lx %4s", &start, &end, protection) == 3);
+    found = start <= (unsigned long)at && (unsigned long)at < end &&
+            (named == NULL || strstr(line, named) != NULL);
+  }
+  fclose(maps);
+  return found ? protection : "";
+}
+
+static void maps_show_what_is_there(void) {
+  char* at = map(-1, 5 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS);
+  CHECK(strcmp(shown(at, NULL), "rw-p") == 0 && strcmp(shown(at + 4 * PAGE, NULL), "rw-p") == 0);
+  CHECK(mprotect(at + PAGE, PAGE, PROT_READ) == 0 && mprotect(at + 2 * PAGE, PAGE, PROT_NONE) == 0);
+  CHECK(strcmp(shown(at, NULL), "rw-p") == 0 && strcmp(shown(at + PAGE, NULL), "r--p") == 0);
+  CHECK(strcmp(shown(at + 2 * PAGE, NULL), "---p") == 0);
+  CHECK(munmap(at + 3 * PAGE, PAGE) == 0 && strcmp(shown(at + 3 * PAGE, NULL), "") == 0);
+  char* moved = mremap(at + 4 * PAGE, PAGE, 64 * PAGE, MREMAP_MAYMOVE);
+  CHECK(moved != MAP_FAILED && strcmp(shown(moved + 63 * PAGE, NULL), "rw-p") == 0);
+  CHECK(moved == at + 4 * PAGE || strcmp(shown(at + 4 * PAGE, NULL), "") == 0);
+  char* top = sbrk(3 * MIB);
+  CHECK(strcmp(shown(top + 2 * MIB, "[heap]"), "rw-p") == 0);
+  const pid_t child = fork();
+  if (child == 0)
+    _exit(strcmp(shown(at + PAGE, NULL), "r--p") == 0 && munmap(at, PAGE) == 0 && *shown(at, NULL) == 0 ? 0
+                                                                                                        : 1);
+  int status = -1;
+  CHECK(waitpid(child, &status, 0) == child && status == 0);
+  CHECK(strcmp(shown(at, NULL), "rw-p") == 0);
+  CHECK(sbrk(-2 * MIB) != (void*)-1 && *shown(top + 2 * MIB, NULL) == 0);
+  // They tell where memory is. What is in it a file cannot: better an error than zeros.
+  strcpy(at, "secret");
+  char read[8] = "";
+  const int memory = open("/proc/self/mem", O_RDONLY);
+  CHECK(memory >= 0 &&
+        (pread(memory, read, 6, (off_t)(unsigned long)at) == -1 || strcmp(read, "secret") == 0));
+  close(memory);
+}
+
+static void the_limit_on_addresses(void) {
+  const struct rlimit most = {1UL << 30, RLIM_INFINITY}, none = {RLIM_INFINITY, RLIM_INFINITY};
+  CHECK(setrlimit(RLIMIT_AS, &most) == 0);
+  CHECK(mmap(NULL, 2UL << 30, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) == MAP_FAILED &&
+        errno == ENOMEM);
+  CHECK(sbrk(1100 * MIB) == (void*)-1 && errno == ENOMEM);
+  char* at = map(-1, 500 * (size_t)MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE);
+  CHECK(munmap(at, 500 * (size_t)MIB) == 0);
+  map(-1, 900 * (size_t)MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE);
+  CHECK(setrlimit(RLIMIT_AS, &none) == 0);
+  map(-1, 2UL << 30, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE);
+}
+
 static void much_memory(void) {
   const size_t size = 2000UL * MIB;
   char* at = map(-1, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE);
@@ -405,6 +463,8 @@ static const struct test_case cases[] = {
     {"written_pages_stay_among_threads", written_pages_stay_among_threads},
     {"threads_map", threads_map},
     {"stack_is_known", stack_is_known},
+    {"maps_show_what_is_there", maps_show_what_is_there},
+    {"the_limit_on_addresses", the_limit_on_addresses},
     {"much_memory", much_memory},
 };
 

@@ -121,7 +121,7 @@ static int load(struct linux_binprm *bprm)
 }
 
 /* What an exec leaves to do: LIB_CALL_EXEC. */
-long lib_exec_left(struct lib_exec __user *to, char __user *strings, unsigned long size)
+long lib_exec_left(struct lib_exec __user *to, char __user *strings, unsigned long size, unsigned long heap)
 {
 	const struct cred *cred = current_cred();
 	struct mm_struct *mm = current->mm;
@@ -133,6 +133,7 @@ long lib_exec_left(struct lib_exec __user *to, char __user *strings, unsigned lo
 		char part[256];
 
 		mm->start_stack = (unsigned long)strings; /* from now on the program's own, for its name in /proc */
+		mm->start_brk = mm->brk = heap; /* the same; to grow it is the embedder's */
 		for (at = 0; at < size; at += sizeof(part)) {
 			int length = min_t(unsigned long, sizeof(part), size - at);
 

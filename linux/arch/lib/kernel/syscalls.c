@@ -125,7 +125,7 @@ long lib_special_call(struct pt_regs *regs)
 	case LIB_CALL_STATISTICS:
 		return statistics((struct lib_statistics __user *)regs->di);
 	case LIB_CALL_EXEC:
-		return lib_exec_left((struct lib_exec __user *)regs->di, (char __user *)regs->si, regs->dx);
+		return lib_exec_left((struct lib_exec __user *)regs->di, (char __user *)regs->si, regs->dx, regs->r10);
 	case LIB_CALL_FAULT:
 		return fault(regs->di, regs->si, (void __user *)regs->dx);
 	case LIB_CALL_PAGES:

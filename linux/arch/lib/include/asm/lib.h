@@ -109,7 +109,7 @@ long lib_special_call(struct pt_regs *regs);
 /* init.c, pages.c, task.c */
 struct lib_exec;
 struct lib_area;
-long lib_exec_left(struct lib_exec __user *to, char __user *strings, unsigned long size);
+long lib_exec_left(struct lib_exec __user *to, char __user *strings, unsigned long size, unsigned long heap);
 long lib_pages(unsigned long address, unsigned long count, bool write, u64 __user *to);
 long lib_area(unsigned long address, struct lib_area __user *to);
 bool lib_touch(unsigned long address);

@@ -41,7 +41,7 @@
 #define LIB_CALL_DEVICE_REMOVE (LIB_CALL_BASE + 2)
 #define LIB_CALL_HALT (LIB_CALL_BASE + 3)       /* sync, file systems read-only, power off */
 #define LIB_CALL_STATISTICS (LIB_CALL_BASE + 4) /* struct lib_statistics * */
-#define LIB_CALL_EXEC (LIB_CALL_BASE + 5)       /* struct lib_exec *, or NULL and: where to put its strings, on the stack, their size */
+#define LIB_CALL_EXEC (LIB_CALL_BASE + 5)       /* struct lib_exec *, or NULL and: where to put its strings, on the stack, their size, and where the heap starts */
 #define LIB_CALL_FAULT (LIB_CALL_BASE + 6)      /* signal, its si_code, address: a fault of the task's own */
 #define LIB_CALL_PAGES (LIB_CALL_BASE + 7)      /* address, count, whether to write, u64 * for their physical addresses -> count */
 #define LIB_CALL_AREA (LIB_CALL_BASE + 8)       /* address, struct lib_area *: the file's mapping there or the next above; -ENOENT */
