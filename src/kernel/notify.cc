@@ -47,6 +47,8 @@ bool is_runtimes(uint64_t number) {
     case SYS_mprotect:
     case SYS_mremap:
     case SYS_msync:
+    case SYS_shmat:
+    case SYS_shmdt:
     case SYS_prctl:
     case SYS_get_robust_list:
     case SYS_sched_getaffinity:

@@ -151,6 +151,12 @@ void on_both(Thread* thread, Context& context) {
     case SYS_msync:
       result = sync_memory(thread, r[RDI], r[RSI], r[RDX]);
       break;
+    case SYS_shmat:
+      result = attach(thread, r[RDI], r[RSI], r[RDX]);
+      break;
+    case SYS_shmdt:
+      result = detach(thread, r[RDI]);
+      break;
     case SYS_brk:
       result = set_break(thread, r[RDI]);
       break;

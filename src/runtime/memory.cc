@@ -353,6 +353,59 @@ long sync_memory(Thread* thread, uint64_t at, uint64_t size, uint64_t flags) {
   return 0;
 }
 
+// A segment is a shared mapping of a file that only the library kernel has.
+long attach(Thread* thread, uint64_t id, uint64_t at, uint64_t flags) {
+  constexpr uint64_t kReadOnly = 010000, kRound = 020000, kReplace = 040000, kExecutable = 0100000,
+                     kStatus = 2;
+  struct {
+    uint64_t permissions[6], size, others[7];
+  } segment{};
+  if ((flags & kRound) != 0) at = page_down(at);
+  if (at % kPage != 0 || (at == 0 && (flags & kReplace) != 0)) return -kEinval;
+  const uint64_t protection =
+      kRead | ((flags & kReadOnly) != 0 ? 0 : kWrite) | ((flags & kExecutable) != 0 ? kExecute : 0);
+  if (forbids(protection)) return -kEacces;
+  const Locked locked;
+  if (const long known = library(thread, SYS_shmctl, id, kStatus, reinterpret_cast<uint64_t>(&segment));
+      known < 0)
+    return known;
+  const uint64_t size = page_up(segment.size);
+  const bool chosen = at == 0;
+  if (chosen) {
+    const long place = host_map(0, size, 0, kPrivate | kAnonymous | kNoReserve, -1, 0);
+    if (failed(place)) return place;
+    at = static_cast<uint64_t>(place);
+  } else if (!is_guests(at, size)) {
+    return -kEinval;
+  }
+  long result = library(thread, SYS_shmat, id, at, flags);
+  if (!failed(result)) {
+    has_files = true;
+    reserve_file(at, size, protection, true);
+    const uint64_t pages = size / kPage;
+    const long filled = fill(thread, at, pages <= kAtOnce ? pages : kAtOnce, protection, true);
+    if (filled >= 0) return result;
+    library(thread, SYS_shmdt, at);
+    result = filled;
+  }
+  if (chosen) host(SYS_munmap, static_cast<long>(at), static_cast<long>(size));
+  return result;
+}
+
+long detach(Thread* thread, uint64_t at) {
+  const Locked locked;
+  // To where it goes on without a gap: mprotect(2) may have cut it.
+  uint64_t end = at, offset = 0;
+  lib_area area{};
+  while (area_in(thread, end, kEnd - end, area) && area.start == end && area.offset == offset) {
+    offset += area.end - area.start;
+    end = area.end;
+  }
+  const long result = library(thread, SYS_shmdt, at);
+  if (!failed(result) && end > at) host(SYS_munmap, static_cast<long>(at), static_cast<long>(end - at));
+  return result;
+}
+
 long set_break(Thread* thread, uint64_t wanted) {
   const Locked locked;
   const uint64_t old = page_up(heap_end);

@@ -14,6 +14,8 @@ long protect(Thread* thread, uint64_t at, uint64_t size, uint64_t protection);
 long remap(Thread* thread, uint64_t at, uint64_t old_size, uint64_t size, uint64_t flags, uint64_t wanted);
 long advise(Thread* thread, uint64_t at, uint64_t size, uint64_t advice);
 long sync_memory(Thread* thread, uint64_t at, uint64_t size, uint64_t flags);
+long attach(Thread* thread, uint64_t id, uint64_t at, uint64_t flags);  // shmat(2)
+long detach(Thread* thread, uint64_t at);                               // shmdt(2)
 long set_break(Thread* thread, uint64_t wanted);
 
 // After a fault there: true if it was a file's page, which is there now. A fault of the run-time's own (`in_guest`

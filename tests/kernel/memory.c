@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/shm.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -167,6 +168,67 @@ static void shm_between_processes(void) {
   ours[1] = 'p';
   int status;
   CHECK(waitpid(child, &status, 0) == child && WEXITSTATUS(status) == 4 && shm_unlink("/some") == 0);
+}
+
+// What /proc/self/maps has about the page at `at`: its protection, or "" if it has nothing. `named`: with that name.
+static const char* shown(const void* at, const char* named) {
+  static char protection[5];
+  FILE* maps = fopen("/proc/self/maps", "r");
+  char line[500];
+  int found = 0;
+  while (!found && fgets(line, sizeof line, maps) != NULL) {
+    unsigned long start, end;
+    CHECK(sscanf(line, "%lx-%lx %4s", &start, &end, protection) == 3);
+    found = start <= (unsigned long)at && (unsigned long)at < end &&
+            (named == NULL || strstr(line, named) != NULL);
+  }
+  fclose(maps);
+  return found ? protection : "";
+}
+
+static int attached(int id) {
+  struct shmid_ds segment;
+  CHECK(shmctl(id, IPC_STAT, &segment) == 0);
+  return (int)segment.shm_nattch;
+}
+
+static void segments(void) {
+  const int id = shmget(IPC_PRIVATE, MIB + 5, IPC_CREAT | 0600);
+  CHECK(id >= 0);
+  char* at = shmat(id, NULL, 0);
+  CHECK(at != (void*)-1 && attached(id) == 1);
+  for (int i = 0; i < MIB; i += PAGE) CHECK(at[i] == 0);
+  strcpy(at + 700 * 1024, "there");
+  CHECK(touch(at + MIB + PAGE) != 0 || *shown(at + MIB + PAGE, NULL) != 0);
+
+  char* same = shmat(id, NULL, SHM_RDONLY);
+  CHECK(same != (void*)-1 && same != at && strcmp(same + 700 * 1024, "there") == 0 && attached(id) == 2);
+  CHECK(write_to(same) == SIGSEGV);
+  CHECK(strcmp(shown(same, "SYSV"), "r--s") == 0);
+  CHECK(shmdt(same) == 0 && attached(id) == 1 && touch(same) == SIGSEGV);
+  CHECK(shmdt(same) == -1 && errno == EINVAL);
+
+  const pid_t child = fork();
+  if (child == 0) {
+    CHECK(strcmp(at + 700 * 1024, "there") == 0 && attached(id) == 2);
+    strcpy(at + 900 * 1024, "from the child");
+    _exit(0);
+  }
+  int status = -1;
+  CHECK(waitpid(child, &status, 0) == child && status == 0 && attached(id) == 1);
+  CHECK(strcmp(at + 900 * 1024, "from the child") == 0);
+
+  // At a place of one's own, which must be free unless SHM_REMAP is said.
+  char* place = map(-1, 2 * MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS);
+  CHECK(shmat(id, place, 0) == (void*)-1 && errno == EINVAL);
+  CHECK(shmat(id, place + 1, SHM_REMAP) == (void*)-1 && errno == EINVAL);
+  CHECK(shmat(id, place + 1, SHM_REMAP | SHM_RND) == place && strcmp(place + 700 * 1024, "there") == 0);
+  CHECK(mprotect(place + PAGE, PAGE, PROT_READ) == 0);
+  CHECK(shmdt(place) == 0 && touch(place) == SIGSEGV && touch(place + MIB) == SIGSEGV);
+
+  CHECK(shmctl(id, IPC_RMID, NULL) == 0 && strcmp(at + 700 * 1024, "there") == 0);
+  CHECK(shmat(999999, NULL, 0) == (void*)-1 && errno == EINVAL);
+  CHECK(shmdt(at) == 0 && shmat(id, NULL, 0) == (void*)-1 && errno == EINVAL);
 }
 
 static void anonymous_shared(void) {
@@ -377,22 +439,6 @@ static void stack_is_known(void) {
   CHECK(found);
 }
 
-// What /proc/self/maps has about the page at `at`: its protection, or "" if it has nothing. `named`: with that name.
-static const char* shown(const void* at, const char* named) {
-  static char protection[5];
-  FILE* maps = fopen("/proc/self/maps", "r");
-  char line[500];
-  int found = 0;
-  while (!found && fgets(line, sizeof line, maps) != NULL) {
-    unsigned long start, end;
-    CHECK(sscanf(line, "%lx-%lx %4s", &start, &end, protection) == 3);
-    found = start <= (unsigned long)at && (unsigned long)at < end &&
-            (named == NULL || strstr(line, named) != NULL);
-  }
-  fclose(maps);
-  return found ? protection : "";
-}
-
 static void maps_show_what_is_there(void) {
   char* at = map(-1, 5 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS);
   CHECK(strcmp(shown(at, NULL), "rw-p") == 0 && strcmp(shown(at + 4 * PAGE, NULL), "rw-p") == 0);
@@ -451,6 +497,7 @@ static const struct test_case cases[] = {
     {"truncated", truncated},
     {"memfd", memfd},
     {"shm_between_processes", shm_between_processes},
+    {"segments", segments},
     {"anonymous_shared", anonymous_shared},
     {"remaps", remaps},
     {"remaps_private", remaps_private},
