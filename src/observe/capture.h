@@ -64,13 +64,10 @@ class Capture {
     uint8_t* const to = space();
     uint64_t kept = 0;
     while (kept < limit) {
-      const uint64_t chunk = smaller(smaller(limit - kept, 4096 - ((from + kept) & 4095)), 32);
+      const uint64_t chunk = smaller(smaller(limit - kept, 4096 - ((from + kept) & 4095)), 64);
       const size_t got = copy_(to + kept, from + kept, static_cast<size_t>(chunk));
-      for (size_t i = 0; i < got; ++i) {
-        if (to[kept + i] != 0) continue;
-        close(arg, which, static_cast<size_t>(kept + i), false, true);
-        return;
-      }
+      const size_t end = first_zero(to + kept, got);
+      if (end < got) return close(arg, which, static_cast<size_t>(kept + end), false, true);
       kept += got;
       if (got < chunk) break;
     }
@@ -129,6 +126,19 @@ class Capture {
   }
 
  private:
+  // Where the first zero byte is, or `size`. By words: paths are long.
+  static size_t first_zero(const uint8_t* bytes, size_t size) {
+    size_t at = 0;
+    for (; at + 8 <= size; at += 8) {
+      uint64_t word = 0;
+      __builtin_memcpy(&word, bytes + at, sizeof word);
+      const uint64_t zeros = (word - 0x0101010101010101) & ~word & 0x8080808080808080;
+      if (zeros != 0) return at + static_cast<size_t>(__builtin_ctzll(zeros)) / 8;
+    }
+    while (at < size && bytes[at] != 0) ++at;
+    return at;
+  }
+
   [[nodiscard]] uint64_t room() const {
     const size_t used = record_.captured + sizeof(PieceHeader);
     return used < Record::kMemory ? Record::kMemory - used : 0;

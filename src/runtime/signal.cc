@@ -18,7 +18,8 @@ void rt_call_restorer();
 void rt_entry();
 extern const char rt_leave_window[], rt_leave_window_end[], rt_restorer_last[], rt_call_window[],
     rt_call_last[], host_blocking_window[], host_blocking_last[], host_blocking_kicked[], guarded_copy_at[],
-    guarded_copy_bad[], guarded_count_at[], guarded_count_bad[], rt_text_start[], rt_text_end[];
+    guarded_copy_bad[], guarded_count_at[], guarded_count_word[], guarded_count_torn[], guarded_count_bad[],
+    rt_text_start[], rt_text_end[];
 }
 
 namespace {
@@ -344,6 +345,10 @@ extern "C" void rt_on_fault(int number, void* info, void* frame) {
     if (in_runtime(ip)) return;
     Context guests = context_of(frame);
     return settle(thread, guests, kNoRestart, static_cast<long>(guests.r[RAX]));
+  }
+  if (ip == address(guarded_count_word)) {
+    ucontext->r[RIP] = address(guarded_count_torn);
+    return;
   }
   if (ip == address(guarded_count_at)) {
     ucontext->r[RIP] = address(guarded_count_bad);
