@@ -42,6 +42,9 @@ PROGRAMS = {
             "dpkg-deb -b /tmp/d /tmp/x.deb >/dev/null && dpkg --root=/tmp/r --force-all -i /tmp/x.deb >/dev/null 2>&1",
 }
 START = 35  # ms from the command to its exit
+# What a call costs more than on the host, or without it, in ns at most.
+ADDED = {"getppid in `trap`": 1500, "getppid in `unotify`, all on one CPU": 5000, "`--trace` in `rewrite`, the dearest of these calls": 60}
+CALLS_IN_ONE = {"open+close": 2, "pipe write+read 1 B": 2}
 
 IMPORTS = ("argparse ast asyncio base64 bisect calendar collections concurrent.futures contextlib copy csv ctypes dataclasses datetime "
            "decimal difflib email enum fractions functools glob gzip hashlib heapq html http.client inspect io itertools json logging "
@@ -49,8 +52,29 @@ IMPORTS = ("argparse ast asyncio base64 bisect calendar collections concurrent.f
            "subprocess tempfile threading typing").split()
 
 
-def ours(work, mode):
-    return [str(work / "sandstone"), "run", "--tier", "kernel", "--syscall-mode", mode, "-v", f"{work}/share:{work}/share:ro", "--"]
+def ours(work, mode, *options):
+    return [str(work / "sandstone"), "run", "--tier", "kernel", "--syscall-mode", mode, *options, "-v", f"{work}/share:{work}/share:ro", "--"]
+
+
+def calls(work, prefix, command):
+    """{call: ns}"""
+    lines = measure.output_of([*prefix, *command, f"{work}/share/guest", "calls"]).splitlines()
+    return {call: float(value) for call, _, value in (line.partition("\t") for line in lines)}
+
+
+def added(work, prefix, rounds):
+    """ADDED's figures, each the median of some runs."""
+    found = {what: [] for what in ADDED}
+    traced = ours(work, "rewrite", "--trace", "/dev/null", "--trace-format", "json", "-q")
+    for _ in range(rounds):
+        host, bare = calls(work, prefix, []), calls(work, prefix, ours(work, "rewrite"))
+        with_trace = calls(work, prefix, traced)
+        more = max((with_trace[call] - bare[call]) / CALLS_IN_ONE.get(call, 1) for call in bare if call != "page fault")
+        values = (calls(work, prefix, ours(work, "trap"))["getppid"] - host["getppid"],
+                  calls(work, [*prefix, "taskset", "-c", "0"], ours(work, "unotify"))["getppid"] - host["getppid"], more)
+        for what, value in zip(ADDED, values):
+            found[what].append(value)
+    return {what: statistics.median(values) for what, values in found.items()}
 
 
 def runners(work):
@@ -139,9 +163,8 @@ def run(build, work, *, quick, prefix=()):
     results = {"calls": {}, "work": {}, "starts": {}}
     for _ in range(rounds):
         for name, command in who.items():
-            for line in measure.output_of([*prefix, *command, f"{work}/share/guest", "calls"]).splitlines():
-                call, _, value = line.partition("\t")
-                results["calls"].setdefault(call, {}).setdefault(name, []).append(float(value))
+            for call, value in calls(work, prefix, command).items():
+                results["calls"].setdefault(call, {}).setdefault(name, []).append(value)
     for job, script in jobs(work, 2 if quick else 5).items():
         for name, command in who.items():
             if name not in WORKERS:
@@ -155,6 +178,7 @@ def run(build, work, *, quick, prefix=()):
         if name in who:
             text = measure.output_of([*prefix, f"{work}/share/guest", "start", "5" if quick else "20", *ours(work, name), "/bin/true"])
             results["starts"][name] = float(text) / 1000
+    results["added"] = added(work, prefix, rounds) if {"rewrite", "trap", "unotify"} <= set(who) else {}
     results["patched"] = patched(work) if "rewrite" in who else {}
     results["calls"] = {call: {name: statistics.median(values) for name, values in row.items()} for call, row in results["calls"].items()}
     return results
@@ -171,6 +195,12 @@ def ratios(rows, limits, unit):
         verdict = "" if limit is None or "rewrite" not in row else library_kernel.verdict(row["rewrite"] / row["host"] <= limit)
         lines.append([what, library_kernel.amount(row["host"]), *cells, "" if limit is None else f"≤ {limit:.2f}", verdict])
     return library_kernel.table(["", f"host, {unit}", *names, "target (rewrite)", ""], lines)
+
+
+def added_table(results):
+    return library_kernel.table(["what a call costs more", "ns", "target", ""],
+                                [[what, library_kernel.amount(value), f"≤ {ADDED[what]:,}", library_kernel.verdict(value <= ADDED[what])]
+                                 for what, value in results.items()])
 
 
 def shares(results):
@@ -192,6 +222,8 @@ Measured on {where['date']}, load average {where['load']} before it began, by on
 kernel-tier`) on the host and inside; all figures but the host's are ratios to it. [What the tier is](kernel-tier.md).
 
 {ratios(results['calls'], CALLS, 'ns')}
+
+{added_table(results['added'])}
 
 Whole work, the shortest of some runs, on files in memory on both sides:
 
