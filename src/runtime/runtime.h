@@ -155,7 +155,7 @@ struct Start {
 struct Header {
   uint64_t magic;
   Boot* boot;
-  [[noreturn]] void (*start)(Start* start);
+  void (*start)(Start* start) __attribute__((noreturn));
   uint64_t entry;  // where a rewritten call site goes on
   uint64_t notify_end;
   uint64_t counted;  // as `entry`, if calls are counted

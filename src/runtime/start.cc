@@ -41,7 +41,7 @@ extern "C" [[noreturn]] void rt_start_here(Start* start) {
   rt_go_to(r);
 }
 
-[[noreturn]] static void start_runtime(Start* start) {
+__attribute__((noreturn)) static void start_runtime(Start* start) {
   const uint64_t slot = slot_of(*start);
   auto* thread = pointer<Thread>(slot);
   memset(thread, 0, sizeof *thread);
