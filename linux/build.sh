@@ -32,9 +32,11 @@ number() { echo "$((${1%%.*} * 1000 + 10#${1#*.}))"; }
 
 # check_version TREE: sets `version`, for example to 6.12.
 check_version() {
-  version=$(sed -n 's/^VERSION = \([0-9]\+\)$/\1./p; s/^PATCHLEVEL = \([0-9]\+\)$/\1/p' "$1/Makefile" 2>/dev/null | tr -d '\n') || true
+  version=$(sed -n 's/^VERSION = \([0-9]\+\)$/\1./p; s/^PATCHLEVEL = \([0-9]\+\)$/\1/p' "$1/Makefile" 2>/dev/null) || true
+  version=${version//$'\n'/}
   [[ $version =~ ^[0-9]+\.[0-9]+$ && -d $1/kernel ]] || refuse "LINUX_SOURCE=$source is no kernel source"
-  (($(number "$version") >= $(number "$oldest"))) || refuse "LINUX_SOURCE=$source is Linux $version, and $oldest is the oldest that will do"
+  (($(number "$version") >= $(number "$oldest"))) ||
+    refuse "LINUX_SOURCE=$source is Linux $version, and $oldest is the oldest that will do"
 }
 
 # The source's own identity: an archive's size and date, or what a tree says of itself.
@@ -126,7 +128,8 @@ options <"$here/config" >"$work/wanted"
 # One that this Linux does not have would be passed over in silence, even where it turns something off.
 unknown=$(grep -oE '^CONFIG_[A-Z0-9_]+' "$work/wanted" | sort -u | comm -23 - <(
   grep -rhE --include='Kconfig*' '^[[:space:]]*(menu)?config [A-Z0-9_]+[[:space:]]*$' "$base" | awk '{print "CONFIG_" $2}' | sort -u))
-[[ -z $unknown ]] || refuse "Linux $version has no ${unknown//$'\n'/, }: in linux/config, put the versions that have it before it"
+[[ -z $unknown ]] ||
+  refuse "Linux $version has no ${unknown//$'\n'/, }: in linux/config, put the versions that have it before it"
 KCONFIG_ALLCONFIG=$work/wanted kmake allnoconfig >"$work/log" 2>&1 || { cat "$work/log" >&2; die "the configuration failed"; }
 # The last word on an option counts. One that did not come out as written has lost what it depends on.
 tac "$work/wanted" | grep -E '^CONFIG_[A-Z0-9_]+=' | awk -F= '!seen[$1]++' | while IFS= read -r line; do
