@@ -3,7 +3,8 @@
 #
 #   linux/build.sh OUT [debug]   writes OUT/library-kernel (what is loaded) and OUT/library-kernel.debug (with symbols, for gdb)
 #
-# The source is Debian's linux-source-6.1, or the tree that LINUX_SOURCE names (6.1 or later; never written to).
+# The source is Debian's linux-source-6.1, or what LINUX_SOURCE names: another tree, which is never written to, or an archive
+# of one (6.1 or later; docs/library-kernel.md says which were tried). One that is not fit is refused with status 125.
 # What comes out depends on nothing but the source, this folder, the compiler and the variant, so it is kept under a hash
 # of those in SANDSTONE_CACHE (~/.cache/sandstone); SANDSTONE_NO_CACHE=1 builds whatever is there.
 set -euo pipefail
@@ -12,7 +13,8 @@ here=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd -P)
 mkdir -p -- "$1"
 out=$(cd -- "$1" && pwd -P) variant=${2:-release}
 cache=${SANDSTONE_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/sandstone}
-tarball=/usr/src/linux-source-6.1.tar.xz
+source=${LINUX_SOURCE:-/usr/src/linux-source-6.1.tar.xz}
+oldest=6.1
 jobs=$(nproc)
 
 die() {
@@ -20,13 +22,33 @@ die() {
   exit 1
 }
 
-# The source's own identity: the package's version, or what a tree says of itself.
-if [[ -n ${LINUX_SOURCE-} ]]; then
-  [[ -f $LINUX_SOURCE/Makefile && -d $LINUX_SOURCE/kernel ]] || die "LINUX_SOURCE=$LINUX_SOURCE is no kernel source"
-  source_id=$(cd "$LINUX_SOURCE" && find . -type f -printf '%P %s %T@\n' | sort | sha256sum)
+refuse() {
+  echo "library kernel: $*" >&2
+  exit 125
+}
+
+# A version as a number: 6.12 is 6012.
+number() { echo "$((${1%%.*} * 1000 + 10#${1#*.}))"; }
+
+# check_version TREE: sets `version`, for example to 6.12.
+check_version() {
+  version=$(sed -n 's/^VERSION = \([0-9]\+\)$/\1./p; s/^PATCHLEVEL = \([0-9]\+\)$/\1/p' "$1/Makefile" 2>/dev/null) || true
+  version=${version//$'\n'/}
+  [[ $version =~ ^[0-9]+\.[0-9]+$ && -d $1/kernel ]] || refuse "LINUX_SOURCE=$source is no kernel source"
+  (($(number "$version") >= $(number "$oldest"))) ||
+    refuse "LINUX_SOURCE=$source is Linux $version, and $oldest is the oldest that will do"
+}
+
+# The source's own identity: an archive's size and date, or what a tree says of itself.
+if [[ -d $source ]]; then
+  check_version "$source"
+  source_id=$(cd "$source" && find . -type f -printf '%P %s %T@\n' | sort | sha256sum)
+elif [[ -f $source ]]; then
+  source_id=$(stat -c '%s %Y' "$source")
+elif [[ -n ${LINUX_SOURCE-} ]]; then
+  refuse "LINUX_SOURCE=$source is not there"
 else
-  [[ -f $tarball ]] || die "$tarball is missing: install linux-source-6.1, or set LINUX_SOURCE"
-  source_id=$(stat -c '%s %Y' "$tarball")
+  refuse "$source is missing: install linux-source-6.1, or set LINUX_SOURCE"
 fi
 
 key=$({
@@ -53,19 +75,22 @@ if [[ -z ${SANDSTONE_NO_CACHE-} && -s $kept/library-kernel && -s $kept/library-k
 fi
 
 mkdir -p "$cache"
-if [[ -n ${LINUX_SOURCE-} ]]; then
-  base=$(cd "$LINUX_SOURCE" && pwd -P)
+if [[ -d $source ]]; then
+  base=$(cd "$source" && pwd -P)
 else
-  base=$cache/linux-source-6.1-$(echo "$source_id" | sha256sum | cut -c1-12)
+  base=${source##*/}
+  base=$cache/${base%.tar*}-$(echo "$source_id" | sha256sum | cut -c1-12)
   if [[ ! -d $base ]]; then
-    echo "library kernel: unpacking $tarball" >&2
+    echo "library kernel: unpacking $source" >&2
     part=$(mktemp -d "$cache/unpack.XXXXXX")
     trap 'rm -rf "$part"' EXIT
-    tar -xf "$tarball" -C "$part" --strip-components=1
+    tar -xf "$source" -C "$part" --strip-components=1 || refuse "LINUX_SOURCE=$source is no archive that tar can read"
+    check_version "$part"
     chmod 755 "$part"
     mv -T "$part" "$base" 2>/dev/null || [[ -d $base ]]
   fi
 fi
+check_version "$base"
 
 # A tree of links to the source, with arch/lib among the other architectures.
 work=$out/linux-$variant tree=$out/linux-$variant/source obj=$out/linux-$variant/obj
@@ -86,8 +111,25 @@ kmake() {
     KBUILD_BUILD_TIMESTAMP='Thu Jan  1 00:00:00 UTC 1970' KBUILD_BUILD_VERSION=1 "$@" </dev/null
 }
 
-cat "$here/config" >"$work/wanted"
-[[ $variant != debug ]] || cat "$here/config.debug" >>"$work/wanted"
+# The options of this version: "6.1-6.9: CONFIG_…" stands for those versions only, and "6.11-: CONFIG_…" for 6.11 and later.
+options() {
+  local line
+  while IFS= read -r line; do
+    if [[ $line =~ ^([0-9]+\.[0-9]+)-([0-9]+\.[0-9]+)?:\ (CONFIG_.*)$ ]]; then
+      (($(number "$version") >= $(number "${BASH_REMATCH[1]}"))) || continue
+      [[ -z ${BASH_REMATCH[2]} ]] || (($(number "$version") <= $(number "${BASH_REMATCH[2]}"))) || continue
+      line=${BASH_REMATCH[3]}
+    fi
+    printf '%s\n' "$line"
+  done
+}
+options <"$here/config" >"$work/wanted"
+[[ $variant != debug ]] || options <"$here/config.debug" >>"$work/wanted"
+# One that this Linux does not have would be passed over in silence, even where it turns something off.
+unknown=$(grep -oE '^CONFIG_[A-Z0-9_]+' "$work/wanted" | sort -u | comm -23 - <(
+  grep -rhE --include='Kconfig*' '^[[:space:]]*(menu)?config [A-Z0-9_]+[[:space:]]*$' "$base" | awk '{print "CONFIG_" $2}' | sort -u))
+[[ -z $unknown ]] ||
+  refuse "Linux $version has no ${unknown//$'\n'/, }: in linux/config, put the versions that have it before it"
 KCONFIG_ALLCONFIG=$work/wanted kmake allnoconfig >"$work/log" 2>&1 || { cat "$work/log" >&2; die "the configuration failed"; }
 # The last word on an option counts. One that did not come out as written has lost what it depends on.
 tac "$work/wanted" | grep -E '^CONFIG_[A-Z0-9_]+=' | awk -F= '!seen[$1]++' | while IFS= read -r line; do

@@ -84,8 +84,6 @@ build_kernel() {
   mkdir -p "$root/build"
   (
     flock 9
-    [[ -e $root/build/release/build.ninja ]] ||
-      quietly "$root/build/log/configure-release" env -C "$root" cmake --preset release
-    ninja -C "$root/build/release" --quiet library_kernel >&2
+    "$root/linux/build.sh" "$root/build/release" >&2
   ) 9>"$root/build/lock"
 }

@@ -123,10 +123,13 @@ class Mounts(gdb.Command):
         super().__init__("sandstone-mounts", gdb.COMMAND_STATUS)
 
     def invoke(self, argument, from_tty):
-        task = find(int(argument or 1))
-        for mount in entries(task["nsproxy"]["mnt_ns"]["list"], "struct mount", "mnt_list"):
-            kind = mount["mnt"]["mnt_sb"]["s_type"]["name"].string()
-            print(f"{kind:10} {path_of(mount['mnt_mountpoint'])}")
+        self.show(find(int(argument or 1))["nsproxy"]["mnt_ns"]["root"])
+
+    def show(self, mount):
+        kind = mount["mnt"]["mnt_sb"]["s_type"]["name"].string()
+        print(f"{kind:10} {path_of(mount['mnt_mountpoint'])}")
+        for child in entries(mount["mnt_mounts"], "struct mount", "mnt_child"):
+            self.show(child)
 
 
 class Memory(gdb.Command):

@@ -170,6 +170,7 @@ TEST_F(FaultyDisk, AnAbortedJournalMakesItReadOnly) {
   EXPECT_TRUE(after == -EROFS || after == -EIO) << after;
   std::string back(100'000, '?');
   const int64_t before = call(SYS_open, "/disk/before", O_RDONLY);
+  if (before == -EIO) return;  // from Linux 6.12 on ext4 stops altogether
   EXPECT_EQ(call(SYS_read, before, back.data(), back.size()), 100'000);
   call(SYS_close, before);
 }

@@ -12,6 +12,7 @@
 #include <asm/lib.h>
 #include <asm/pgtable.h>
 #include <asm/sections.h>
+#include <asm/tlbflush.h>
 
 extern const char lib_text_end[];
 

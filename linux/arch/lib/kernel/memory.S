@@ -4,7 +4,6 @@
  * which leaves in rcx what it has not moved when it faults.
  */
 #include <linux/linkage.h>
-#include <asm/export.h>
 
 .macro extable from, to
 	.pushsection __ex_table, "a"
@@ -109,7 +108,6 @@ SYM_FUNC_START(lib_copy)
 .endr
 	extable 21b, .Lstopped
 SYM_FUNC_END(lib_copy)
-EXPORT_SYMBOL(lib_copy)
 
 /* unsigned long lib_clear(void *to, unsigned long size): what was not cleared. */
 SYM_FUNC_START(lib_clear)
@@ -120,7 +118,6 @@ SYM_FUNC_START(lib_clear)
 	ret
 	extable 1b, 2b
 SYM_FUNC_END(lib_clear)
-EXPORT_SYMBOL(lib_clear)
 
 SYM_FUNC_START(memcpy)
 	movq %rdi, %r9
@@ -128,7 +125,6 @@ SYM_FUNC_START(memcpy)
 	movq %r9, %rax
 	ret
 SYM_FUNC_END(memcpy)
-EXPORT_SYMBOL(memcpy)
 
 SYM_FUNC_START(memmove)
 	movq %rdi, %rax
@@ -171,7 +167,6 @@ SYM_FUNC_START(memmove)
 3:	movq %r9, %rax
 	ret
 SYM_FUNC_END(memmove)
-EXPORT_SYMBOL(memmove)
 
 SYM_FUNC_START(memset)
 	movq %rdi, %r9
@@ -197,4 +192,3 @@ SYM_FUNC_START(memset)
 4:	movq %r9, %rax
 	ret
 SYM_FUNC_END(memset)
-EXPORT_SYMBOL(memset)

@@ -16,6 +16,7 @@
 #include <linux/uaccess.h>
 #include <asm/lib.h>
 #include <asm/mmu_context.h>
+#include <asm/version.h>
 
 /* Shared by all address spaces that were forked from each other. */
 struct pages {
@@ -208,7 +209,8 @@ static unsigned long before_pinned(struct mm_struct *mm, unsigned long page, uns
 /*
  * A private page that has been written must never be replaced. It was given out first, so it is pinned, and with a private
  * mapping only what is not pinned comes along; for the page itself the host knows whether somebody else was first. Between
- * these looks and the mapping nothing sleeps, and all who map after a fault come here. How many are there now.
+ * these looks and the mapping nothing sleeps, and all who map after a fault come here. With mmap_lock; how many are there
+ * now.
  */
 static long map_found(struct mm_struct *mm, unsigned long page, bool shared, const u64 *found, long got)
 {
@@ -262,8 +264,12 @@ bool lib_touch(unsigned long address)
 
 	found = kmalloc_array(count, sizeof(*found), GFP_KERNEL);
 	got = found ? give_pages(page, count, shared && write, found) : -ENOMEM;
-	if (got > 0)
+	if (got > 0 && !mmap_read_lock_killable(mm)) {
 		got = map_found(mm, page, shared, found, got);
+		mmap_read_unlock(mm);
+	} else {
+		got = 0;
+	}
 	kfree(found);
 	return got > 0;
 }
@@ -304,9 +310,10 @@ int arch_dup_mmap(struct mm_struct *from, struct mm_struct *to)
 
 static void unpin(struct mm_struct *mm, unsigned long start, unsigned long end)
 {
-	struct lib_pins **link = &mm->context.pins, *each;
+	struct lib_pins **link = &mm->context.pins, *each, *found = NULL;
 	unsigned int i;
 
+	/* All are out of the list before the first of them sleeps: two threads may unmap at once. */
 	while ((each = *link)) {
 		unsigned long last = each->start + each->pages->count * PAGE_SIZE;
 
@@ -316,6 +323,11 @@ static void unpin(struct mm_struct *mm, unsigned long start, unsigned long end)
 			continue;
 		}
 		*link = each->next;
+		each->next = found;
+		found = each;
+	}
+	while ((each = found)) {
+		found = each->next;
 		/* Nobody saw the host write. */
 		if (each->pages->write)
 			for (i = 0; i < each->pages->count; i++)
@@ -325,10 +337,24 @@ static void unpin(struct mm_struct *mm, unsigned long start, unsigned long end)
 	}
 }
 
+#if LINUX_SINCE(6, 12)
+/* No hook for architectures any more: the linker wraps what every unmapping comes to. */
+void __real_unmap_vmas(struct mmu_gather *tlb, struct ma_state *state, struct vm_area_struct *vma, unsigned long start,
+		       unsigned long end, unsigned long tree_end, bool write_locked);
+void __wrap_unmap_vmas(struct mmu_gather *tlb, struct ma_state *state, struct vm_area_struct *vma, unsigned long start,
+		       unsigned long end, unsigned long tree_end, bool write_locked);
+void __wrap_unmap_vmas(struct mmu_gather *tlb, struct ma_state *state, struct vm_area_struct *vma, unsigned long start,
+		       unsigned long end, unsigned long tree_end, bool write_locked)
+{
+	unpin(vma->vm_mm, start, end);
+	__real_unmap_vmas(tlb, state, vma, start, end, tree_end, write_locked);
+}
+#else
 void arch_unmap(struct mm_struct *mm, unsigned long start, unsigned long end)
 {
 	unpin(mm, start, end);
 }
+#endif
 
 void arch_exit_mmap(struct mm_struct *mm)
 {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Tasks, the carriers that make their calls, and the moments between two calls. */
+#include <linux/cpu.h>
 #include <linux/kernel.h>
 #include <linux/pid.h>
 #include <linux/pid_namespace.h>
@@ -12,6 +13,7 @@
 #include <linux/signal.h>
 #include <asm/lib.h>
 #include <asm/syscall.h>
+#include <asm/version.h>
 
 #define HOST_TGKILL 234
 
@@ -321,5 +323,7 @@ void arch_cpu_idle(void)
 	/* Closed until here; what is pending now would otherwise wait for the next bell. */
 	if (!READ_ONCE(lib_pending))
 		lib_idle();
+#if !LINUX_SINCE(6, 3) /* since then the caller opens them */
 	raw_local_irq_enable();
+#endif
 }

@@ -4,6 +4,7 @@
 #include <linux/clockchips.h>
 #include <linux/clocksource.h>
 #include <linux/delay.h>
+#include <linux/sched/clock.h>
 #include <linux/sched_clock.h>
 #include <linux/timekeeping.h>
 #include <asm/lib.h>

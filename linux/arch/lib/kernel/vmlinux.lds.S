@@ -11,6 +11,9 @@
 #define LOAD_OFFSET LIB_BASE
 #define RO_AFTER_INIT_DATA /* is written at boot, when the constants are read-only already: it stands with the data */
 #include <asm-generic/vmlinux.lds.h>
+#ifndef CPUIDLE_TEXT /* since 6.5 it is part of other text */
+#define CPUIDLE_TEXT
+#endif
 
 OUTPUT_FORMAT(elf64-x86-64)
 OUTPUT_ARCH(i386:x86-64)

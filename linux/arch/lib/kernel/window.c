@@ -14,6 +14,7 @@
 #include <linux/pagemap.h>
 #include <linux/swap.h>
 #include <asm/lib.h>
+#include <asm/version.h>
 
 static unsigned long first, count, next; /* the first is a page frame's number */
 
@@ -44,109 +45,109 @@ static bool is_inside(struct page *page)
 
 /* Puts `new`, which nobody else knows, in the place of `old` in its file; both are locked. Not if `old` has more references
  * than `most`. */
-static bool replace(struct page *old, struct page *new, int most)
+static bool replace(struct folio *old, struct folio *new, int most)
 {
 	struct address_space *mapping = old->mapping;
 	bool dirty;
 
-	if (!mapping || PageAnon(old) || PageCompound(old) || !PageUptodate(old))
+	if (!mapping || folio_test_anon(old) || folio_test_large(old) || !folio_test_uptodate(old))
 		return false;
 	unmap_mapping_pages(mapping, old->index, 1, false); /* may find it dirty */
-	wait_on_page_writeback(old);
-	if (page_mapped(old) || (page_has_private(old) && !try_to_release_page(old, GFP_KERNEL)))
+	folio_wait_writeback(old);
+	if (folio_mapped(old) || (folio_has_private(old) && !filemap_release_folio(old, GFP_KERNEL)))
 		return false;
-	if (page_count(old) > most) /* nothing sleeps from here on */
+	if (folio_ref_count(old) > most) /* nothing sleeps from here on */
 		return false;
-	copy_page(page_address(new), page_address(old));
-	SetPageUptodate(new);
-	if (PageSwapBacked(old))
-		__SetPageSwapBacked(new);
-	if (PageMappedToDisk(old))
-		SetPageMappedToDisk(new);
-	dirty = PageDirty(old);
-	replace_page_cache_page(old, new);
+	copy_page(folio_address(new), folio_address(old));
+	folio_mark_uptodate(new);
+	if (folio_test_swapbacked(old))
+		__folio_set_swapbacked(new);
+	if (folio_test_mappedtodisk(old))
+		folio_set_mappedtodisk(new);
+	dirty = folio_test_dirty(old);
+	replace_page_cache_folio(old, new);
 	if (dirty) { /* the counts and the file's marks stay as they are */
-		ClearPageDirty(old);
-		SetPageDirty(new);
+		folio_clear_dirty(old);
+		folio_set_dirty(new);
 	}
 	return true;
 }
 
 /* A page that no file has any more, as if it were new, locked. */
-static bool take(struct page *page)
+static bool take(struct folio *folio)
 {
-	if (page_count(page) != 1 || page->mapping || !trylock_page(page))
+	if (folio_ref_count(folio) != 1 || folio->mapping || !folio_trylock(folio))
 		return false;
-	ClearPageReserved(page);
-	mem_cgroup_uncharge(page_folio(page));
-	ClearPageUptodate(page);
-	ClearPageDirty(page);
-	ClearPageError(page);
-	ClearPageReferenced(page);
-	ClearPageActive(page);
-	ClearPageWorkingset(page);
-	ClearPageChecked(page);
-	ClearPageMappedToDisk(page);
-	__ClearPageSwapBacked(page);
+	folio_clear_reserved(folio);
+	mem_cgroup_uncharge(folio);
+	folio_clear_uptodate(folio);
+	folio_clear_dirty(folio);
+	folio_clear_error(folio);
+	folio_clear_referenced(folio);
+	folio_clear_active(folio);
+	folio_clear_workingset(folio);
+	folio_clear_checked(folio);
+	folio_clear_mappedtodisk(folio);
+	__folio_clear_swapbacked(folio);
 	return true;
 }
 
 /* A page of a file's that no guest has goes back to where others are: but for its file's, the reference is ours alone. */
-static bool move_out(struct page *page)
+static bool move_out(struct folio *folio)
 {
-	struct page *new;
+	struct folio *new;
 	bool done = false;
 
-	if (page_count(page) - page_mapcount(page) != 2 || !page->mapping || !(new = alloc_page(GFP_KERNEL)))
+	if (folio_ref_count(folio) - folio_mapcount(folio) != 2 || !folio->mapping || !(new = folio_alloc(GFP_KERNEL, 0)))
 		return false;
-	if (trylock_page(page)) {
-		__SetPageLocked(new);
-		done = replace(page, new, 2);
-		unlock_page(page);
+	if (folio_trylock(folio)) {
+		__folio_set_locked(new);
+		done = replace(folio, new, 2);
+		folio_unlock(folio);
 		if (done)
-			lru_cache_add(new);
-		unlock_page(new);
+			folio_add_lru(new);
+		folio_unlock(new);
 	}
-	put_page(new);
+	folio_put(new);
 	return done;
 }
 
-static struct page *find_free(void)
+static struct folio *find_free(void)
 {
 	unsigned long tries;
 	int round;
 
 	for (round = 0; round < 2; round++)
 		for (tries = 0; tries < count; tries++) {
-			struct page *page = pfn_to_page(first + next);
+			struct folio *folio = page_folio(pfn_to_page(first + next));
 
 			next = (next + 1) % count;
-			if (round && !move_out(page))
+			if (round && !move_out(folio))
 				continue;
-			if (take(page))
-				return page;
+			if (take(folio))
+				return folio;
 		}
 	return NULL;
 }
 
-static int move_in(struct page *page, struct address_space *mapping)
+static int move_in(struct folio *folio, struct address_space *mapping)
 {
-	struct page *new;
-	loff_t at = page_offset(page);
+	struct folio *new;
+	loff_t at = folio_pos(folio);
 	int error = 0;
 
 	/* Buffers that are dirty cannot be let go of. */
-	if (page_has_private(page) && (error = filemap_write_and_wait_range(mapping, at, at + PAGE_SIZE - 1)))
+	if (folio_has_private(folio) && (error = filemap_write_and_wait_range(mapping, at, at + PAGE_SIZE - 1)))
 		return error;
 	new = find_free();
 	if (!new)
 		return -ENOMEM;
-	lock_page(page);
+	folio_lock(folio);
 	/* One that was cut off or moved meanwhile is looked up again. */
-	if (page->mapping == mapping && !replace(page, new, INT_MAX))
+	if (folio->mapping == mapping && !replace(folio, new, INT_MAX))
 		error = -EAGAIN;
-	unlock_page(page);
-	unlock_page(new);
+	folio_unlock(folio);
+	folio_unlock(new);
 	return error;
 }
 
@@ -154,7 +155,7 @@ static int move_in(struct page *page, struct address_space *mapping)
 void lib_leave_window(struct page *page)
 {
 	if (is_inside(page))
-		move_out(page);
+		move_out(page_folio(page));
 }
 
 /* Moves those of the pages that are elsewhere: then they are to be looked up again. How many, or -errno. */
@@ -168,7 +169,7 @@ long lib_move_into_window(struct address_space *mapping, struct page **pages, un
 
 		if (is_inside(pages[i]))
 			continue;
-		error = move_in(pages[i], mapping);
+		error = move_in(page_folio(pages[i]), mapping);
 		if (error && error != -EAGAIN)
 			return error;
 		moved++;

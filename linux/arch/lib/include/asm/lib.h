@@ -8,6 +8,11 @@
 
 struct task_struct;
 struct pt_regs;
+struct __kernel_itimerspec;
+struct __kernel_old_itimerval;
+struct __kernel_timespec;
+struct rlimit;
+struct rlimit64;
 
 /* host.c: the few things that are asked of the host. Raw system calls: there is no libc inside. */
 long lib_host(long number, long a, long b, long c, long d, long e, long f);
@@ -93,6 +98,13 @@ extern u64 lib_sleeps_until;
 void lib_account(struct task_struct *task);
 void lib_watch_cpu_time(void);
 void lib_run_cpu_timers(void);
+long lib_setitimer(int which, struct __kernel_old_itimerval __user *value, struct __kernel_old_itimerval __user *old);
+long lib_timer_settime(timer_t timer, int flags, const struct __kernel_itimerspec __user *value,
+		       struct __kernel_itimerspec __user *old);
+long lib_setrlimit(unsigned int resource, struct rlimit __user *limit);
+long lib_prlimit64(pid_t pid, unsigned int resource, const struct rlimit64 __user *limit, struct rlimit64 __user *old);
+long lib_clock_nanosleep(clockid_t clock, int flags, const struct __kernel_timespec __user *time,
+			 struct __kernel_timespec __user *left);
 
 /* counters.c: fills lib_counters. As an interrupt. */
 void lib_count(void);

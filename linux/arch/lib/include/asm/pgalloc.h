@@ -31,7 +31,7 @@ static inline pgd_t *pgd_alloc(struct mm_struct *mm)
 }
 
 #define __pte_free_tlb(tlb, pte, address) \
-	do { pgtable_pte_page_dtor(pte); tlb_remove_page((tlb), (pte)); } while (0)
+	do { pagetable_pte_dtor(page_ptdesc(pte)); tlb_remove_page_ptdesc((tlb), page_ptdesc(pte)); } while (0)
 /* No hardware walks them, so they need not outlive a flush; pmd_free() also takes back what makes the page a table. */
 #define __pmd_free_tlb(tlb, pmd, address) pmd_free((tlb)->mm, (pmd))
 #define __pud_free_tlb(tlb, pud, address) pud_free((tlb)->mm, (pud))

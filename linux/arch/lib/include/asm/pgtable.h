@@ -10,6 +10,7 @@
 #include <asm-generic/pgtable-nop4d.h>
 #include <asm/page.h>
 #include <asm/processor.h>
+#include <asm/version.h>
 
 #define PMD_SHIFT 21
 #define PMD_SIZE (1UL << PMD_SHIFT)
@@ -65,7 +66,6 @@ extern unsigned long empty_zero_page[PAGE_SIZE / sizeof(unsigned long)];
 #define pgd_ERROR(e) pr_err("%s:%d: bad pgd %016lx\n", __FILE__, __LINE__, pgd_val(e))
 
 #define set_pte(ptep, pte) (*(ptep) = (pte))
-#define set_pte_at(mm, addr, ptep, pte) set_pte(ptep, pte)
 #define set_pmd(pmdp, pmd) (*(pmdp) = (pmd))
 #define set_pud(pudp, pud) (*(pudp) = (pud))
 #define set_p4d(p4dp, p4d) (*(p4dp) = (p4d))
@@ -88,6 +88,7 @@ static inline int p4d_present(p4d_t p4d) { return pgd_val(p4d.pgd) & _PAGE_PRESE
 static inline int p4d_bad(p4d_t p4d) { return (pgd_val(p4d.pgd) & ~PAGE_MASK) != _PAGE_TABLE; }
 static inline void p4d_clear(p4d_t *p4dp) { p4dp->pgd = __pgd(0); }
 
+#define PFN_PTE_SHIFT PAGE_SHIFT
 #define pte_pfn(x) (pte_val(x) >> PAGE_SHIFT)
 #define pte_page(x) pfn_to_page(pte_pfn(x))
 #define pfn_pte(pfn, prot) __pte(((unsigned long)(pfn) << PAGE_SHIFT) | pgprot_val(prot))
@@ -109,7 +110,7 @@ LIB_PTE_TEST(dirty, _PAGE_DIRTY)
 LIB_PTE_TEST(young, _PAGE_ACCESSED)
 LIB_PTE_TEST(special, _PAGE_SPECIAL)
 LIB_PTE_CHANGE(wrprotect, & ~_PAGE_WRITE)
-LIB_PTE_CHANGE(mkwrite, | _PAGE_WRITE)
+LIB_PTE_CHANGE(mkwrite_novma, | _PAGE_WRITE)
 LIB_PTE_CHANGE(mkclean, & ~_PAGE_DIRTY)
 LIB_PTE_CHANGE(mkdirty, | _PAGE_DIRTY)
 LIB_PTE_CHANGE(mkold, & ~_PAGE_ACCESSED)
@@ -127,8 +128,8 @@ static inline pte_t pte_modify(pte_t pte, pgprot_t prot)
 	return __pte((pte_val(pte) & _PAGE_CHG_MASK) | pgprot_val(prot));
 }
 
-struct vm_area_struct;
-static inline void update_mmu_cache(struct vm_area_struct *vma, unsigned long address, pte_t *ptep) {}
+#define update_mmu_cache(vma, address, ptep) do { } while (0)
+#define update_mmu_cache_range(vmf, vma, address, ptep, number) do { } while (0)
 
 /* Swap entries: neither present nor protnone; type in bits 4 to 8 (bit 10 is the exclusive mark), offset from 12. */
 #define __swp_type(x) (((x).val >> 4) & 0x1f)
@@ -137,8 +138,6 @@ static inline void update_mmu_cache(struct vm_area_struct *vma, unsigned long ad
 #define __pte_to_swp_entry(pte) ((swp_entry_t){ pte_val(pte) })
 #define __swp_entry_to_pte(x) ((pte_t){ (x).val })
 #define MAX_SWAPFILES_CHECK() BUILD_BUG_ON(MAX_SWAPFILES_SHIFT > 5)
-
-#define kern_addr_valid(addr) 1
 #endif
 
 #endif
