@@ -379,7 +379,8 @@ long attach(Thread* thread, uint64_t id, uint64_t at, uint64_t flags) {
     return -kEinval;
   }
   long result = library(thread, SYS_shmat, id, at, flags);
-  if (!failed(result)) {
+  const bool attached = !failed(result);
+  if (attached) {
     has_files = true;
     reserve_file(at, size, protection, true);
     const uint64_t pages = size / kPage;
@@ -388,7 +389,7 @@ long attach(Thread* thread, uint64_t id, uint64_t at, uint64_t flags) {
     library(thread, SYS_shmdt, at);
     result = filled;
   }
-  if (chosen) host(SYS_munmap, static_cast<long>(at), static_cast<long>(size));
+  if (chosen || attached) host(SYS_munmap, static_cast<long>(at), static_cast<long>(size));
   return result;
 }
 
