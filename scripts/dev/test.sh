@@ -5,9 +5,9 @@
 source "$SANDSTONE_CHECKOUT/scripts/dev/lib.sh"
 source "$root/scripts/dev/kit.sh"
 
-quick='' passed=0 failed=0 skipped=0
+quick='' soak='' passed=0 failed=0 skipped=0
 while [[ ${1-} == --quick || ${1-} == --soak ]]; do
-  if [[ $1 == --quick ]]; then quick=1; else export SANDSTONE_SOAK=1; fi
+  if [[ $1 == --quick ]]; then quick=1; else soak=1; export SANDSTONE_SOAK=1; fi
   shift
 done
 
@@ -43,29 +43,34 @@ suite() {
   say "== $name: $p passed, $f failed, $s skipped; $((SECONDS - start)) s"
 }
 
-# behind CMD...: starts CMD beside what follows, for `taken`, which waits for it, shows what it printed, and ends as it did.
+# behind NAME CMD...: starts CMD beside what follows, for `taken NAME`, which waits for it, shows what it printed, and
+# ends as it did.
 behind() {
-  ("$@" </dev/null >"$work/behind" 2>&1 && echo 0 >"$work/ended" || echo 1 >"$work/ended") &
+  ("${@:2}" </dev/null >"$work/$1.log" 2>&1 && echo 0 >"$work/$1.ended" || echo 1 >"$work/$1.ended") &
 }
 taken() {
-  until [[ -s $work/ended ]]; do sleep 1; done
-  cat "$work/behind"
-  return "$(<"$work/ended")"
+  until [[ -s $work/$1.ended ]]; do sleep 1; done
+  cat "$work/$1.log"
+  return "$(<"$work/$1.ended")"
 }
 
 # The parts of a checkout's tests that ctest runs, and those that need no CMake and so can run anywhere.
 units() { ctest --test-dir "$root/build/$1" --output-on-failure --no-tests=error --timeout 600 "${@:2}"; }
-programs() { PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$1/tests/support/run_suites.py"; }
+programs() {
+  PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$root/tests/support/run_suites.py" "$@"
+}
 
 # The same programs as nobody, whom a private copy must be readable to, with a home and a TMPDIR of his own.
 programs_as_nobody() {
-  make_kit "$work/kit"
-  chmod 755 "$work"
-  install -d -o 65534 -g 65534 "$work/home" "$work/home/tmp"
-  ln "$SANDSTONE_DEBIAN_IMAGE" "$work/debian.img" 2>/dev/null || cp --sparse=always "$SANDSTONE_DEBIAN_IMAGE" "$work/debian.img"
-  env -C "$work/home" HOME="$work/home" TMPDIR="$work/home/tmp" SANDSTONE_DEBIAN_IMAGE="$work/debian.img" PATH=/usr/local/bin:/usr/bin:/bin \
-    "$work/kit/tests/support/scope.py" setpriv --reuid=65534 --regid=65534 --clear-groups \
-    "$work/kit/tests/support/run_suites.py"
+  local own
+  own=$(mktemp -d "$work/nobody-XXXXXX")
+  make_kit "$own/kit"
+  chmod 755 "$work" "$own"
+  install -d -o 65534 -g 65534 "$own/home" "$own/home/tmp"
+  ln "$SANDSTONE_DEBIAN_IMAGE" "$own/debian.img" 2>/dev/null || cp --sparse=always "$SANDSTONE_DEBIAN_IMAGE" "$own/debian.img"
+  env -C "$own/home" HOME="$own/home" TMPDIR="$own/home/tmp" SANDSTONE_DEBIAN_IMAGE="$own/debian.img" PATH=/usr/local/bin:/usr/bin:/bin \
+    "$own/kit/tests/support/scope.py" setpriv --reuid=65534 --regid=65534 --clear-groups \
+    "$own/kit/tests/support/run_suites.py" "$@"
 }
 
 build_and_test_debug() {
@@ -74,36 +79,53 @@ build_and_test_debug() {
 
 # Our side of the library kernel under the sanitizers.
 kernel_with_sanitizers() {
-  cp "$root/build/release/library-kernel" "$root/build/debug/" && units debug -L kernel
+  cp "$root/build/release/library-kernel" "$root/build/debug/" && units debug -L kernel -j 2
 }
 
 # The library kernel with lockdep and the kernel's other checks, which find what a test does not see.
 kernel_with_checks() {
   "$root/linux/build.sh" "$root/build/checked" debug &&
-    SANDSTONE_LIBRARY_KERNEL=$root/build/checked/library-kernel units release -L kernel
+    SANDSTONE_LIBRARY_KERNEL=$root/build/checked/library-kernel units release -L kernel -j 2
 }
 
-suite "units and sources" units release -LE 'python|kernel'
-suite "the library kernel" units release -L kernel
-if ((EUID == 0)); then
-  # At once: each waits more than it computes, and neither sees the other's files.
-  behind programs_as_nobody
-  suite "programs as root" programs "$root"
-  suite "programs as an ordinary user" taken
-else
-  say "dev: not root, so only the ordinary user's half runs, without the comparisons of the selftests and of other suites"
-  suite "programs as an ordinary user" programs "$root"
+if [[ $soak ]]; then
+  # Two processors are enough for these hours and for the library kernel's, which mostly wait for the clock.
+  if ((EUID == 0)); then
+    behind hour-root programs soak
+    behind hour-user programs_as_nobody soak
+  else
+    behind hour-user programs soak
+  fi
 fi
+suite "units and sources" units release -LE 'python|kernel'
+# Two at once: a library kernel has one processor, and each test has a kernel of its own.
+suite "the library kernel" units release -L kernel -j 2
 if [[ ! $quick ]]; then
   suite "units with sanitizers" build_and_test_debug
   suite "the library kernel with sanitizers" kernel_with_sanitizers
+fi
+if [[ $soak ]]; then
+  [[ $quick ]] || suite "the library kernel with its own checks" kernel_with_checks
+  ((EUID != 0)) || suite "an hour as root" taken hour-root
+  suite "an hour as an ordinary user" taken hour-user
+fi
+if ((EUID == 0)); then
+  # At once: each waits more than it computes, and neither sees the other's files.
+  behind user programs_as_nobody
+  suite "programs as root" programs
+  suite "programs as an ordinary user" taken user
+else
+  say "dev: not root, so only the ordinary user's half runs, without the comparisons of the selftests and of other suites"
+  suite "programs as an ordinary user" programs
+fi
+if [[ ! $quick ]]; then
   ((EUID != 0)) || suite "the kernel's selftests" "$root/scripts/selftests.sh"
   ((EUID != 0)) || suite "suites of others in the tier kernel" "$root/scripts/suites.sh"
   suite "the test machine, kernel 6.1" "$root/dev" machine --test attacks program
 fi
 # Last, as it builds a second kernel: a slow machine shall not take longer than 45 minutes for all of this.
-if [[ ! $quick ]]; then
-  if ((SECONDS < 1800)) || [[ ${SANDSTONE_SOAK-} ]]; then
+if [[ ! $quick && ! $soak ]]; then
+  if ((SECONDS < 1800)); then
     suite "the library kernel with its own checks" kernel_with_checks
   else
     say "== left out for time: the library kernel with its own checks (./dev test --soak has it)"

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs whole-program tests without CMake: in the test machine, and as an ordinary user from a copy.
 
-usage: run_suites.py [AREA...]      the areas are folders of tests/; without any, all that have tests
+usage: run_suites.py [AREA...]      the areas are folders of tests/; without any, all that have tests, but `soak`
 Prints a line for each file, the whole output of those that fail, and at last 'N passed, N failed'.
 """
 
@@ -19,7 +19,7 @@ FILE_TIMEOUT = 7200 if SOAK else 600  # seconds; a file that needs more is stuck
 
 
 def files(areas):
-    for area in areas or sorted(p.name for p in TESTS.iterdir() if p.is_dir() and p.name != "support"):
+    for area in areas or sorted(p.name for p in TESTS.iterdir() if p.is_dir() and p.name not in ("support", "soak")):
         if not (TESTS / area).is_dir():
             sys.exit(f"run_suites.py: no folder {TESTS / area}")
         yield from sorted((TESTS / area).glob("*_test.py"))
