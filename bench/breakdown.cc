@@ -155,5 +155,6 @@ int run(int rounds, const std::string& program) {
 
 int main(int argc, char** argv) {
   if (argc != 3) return std::fprintf(stderr, "usage: breakdown ROUNDS PROGRAM\n"), 2;
-  return sandstone::run(std::max(1, std::atoi(argv[1])), argv[2]);
+  const long rounds = std::strtol(argv[1], nullptr, 10);
+  return sandstone::run(static_cast<int>(std::clamp(rounds, 1L, 1'000'000L)), argv[2]);
 }

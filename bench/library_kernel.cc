@@ -256,6 +256,7 @@ std::pair<double, double> contend(std::vector<Side<Calls>>& sides, auto operatio
   std::atomic<bool> stop{false};
   std::vector<uint64_t> counts(sides.size() * 8);  // a cache line each
   std::vector<std::thread> threads;
+  threads.reserve(sides.size());
   const auto start = Clock::now();
   for (size_t i = 0; i < sides.size(); ++i)
     threads.emplace_back([&, i] {
@@ -315,6 +316,7 @@ void count_until_stopped(Tally& tally, size_t one, auto operation) {
 std::pair<double, double> contend_processes(Tally& tally, auto start) {
   tally.ready = tally.go = tally.stop = 0;
   std::vector<pid_t> pids;
+  pids.reserve(kProcesses);
   for (size_t i = 0; i < kProcesses; ++i) pids.push_back(start(i));
   while (tally.ready != kProcesses) ::sched_yield();
   const auto begin = Clock::now();

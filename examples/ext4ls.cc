@@ -64,7 +64,12 @@ int list(const std::string& path) {
 int copy(const std::string& path, const char* out) {
   const int64_t from = call(SYS_open, path.c_str(), O_RDONLY, 0);
   if (from < 0) return fail(path.c_str(), from);
-  std::FILE* to = std::string_view(out) == "-" ? stdout : std::fopen(out, "wb");
+  struct Close {
+    void operator()(std::FILE* file) const {
+      if (file != stdout) std::fclose(file);
+    }
+  };
+  const std::unique_ptr<std::FILE, Close> to(std::string_view(out) == "-" ? stdout : std::fopen(out, "wb"));
   if (to == nullptr) {
     std::perror(out);
     return 1;
@@ -72,8 +77,8 @@ int copy(const std::string& path, const char* out) {
   std::vector<char> data(1 << 20);
   int64_t got = 0;
   while ((got = call(SYS_read, from, data.data(), data.size())) > 0)
-    if (std::fwrite(data.data(), 1, static_cast<size_t>(got), to) != static_cast<size_t>(got)) break;
-  if (std::fflush(to) != 0 || std::ferror(to) != 0 || got > 0) {
+    if (std::fwrite(data.data(), 1, static_cast<size_t>(got), to.get()) != static_cast<size_t>(got)) break;
+  if (std::fflush(to.get()) != 0 || std::ferror(to.get()) != 0 || got > 0) {
     std::perror(out);
     return 1;
   }

@@ -68,8 +68,8 @@ class KernelTask {
 struct LibraryKernelOptions {
   uint64_t memory = 0;  // bytes; 0: 256 MiB
   std::string command_line = "quiet";
-  std::string image{};                          // empty: the one that came with this library
-  std::function<void(std::string_view)> log{};  // on a thread of the kernel's
+  std::string image;                          // empty: the one that came with this library
+  std::function<void(std::string_view)> log;  // on a thread of the kernel's
 };
 
 class LibraryKernel {

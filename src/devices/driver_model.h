@@ -90,7 +90,7 @@ class DriverModel {
 
   Queue& add_queue(unsigned number, uint16_t size) {
     Queue queue{.number = number, .size = size};
-    queue.descriptors = allocate(16U * size, 16);
+    queue.descriptors = allocate(uint64_t{16} * size, 16);
     queue.available = allocate(6U + 2U * size, 2);
     queue.used = allocate(6U + 8U * size, 4);
     queue.of.resize(size);
@@ -142,7 +142,8 @@ class DriverModel {
   }
 
   void offer_head(Queue& queue, uint16_t head) {
-    store<uint16_t>(memory_.at(queue.available + 4 + 2U * (queue.next_available % queue.size)), head);
+    store<uint16_t>(memory_.at(queue.available + 4 + uint64_t{2} * (queue.next_available % queue.size)),
+                    head);
     ++queue.next_available;
     store<uint16_t>(memory_.at(queue.available + 2), queue.next_available, __ATOMIC_RELEASE);
   }
@@ -152,7 +153,7 @@ class DriverModel {
     std::atomic_thread_fence(std::memory_order_seq_cst);
     bool wanted = (load<uint16_t>(memory_.at(queue.used)) & 1) == 0;
     if (event_index_) {
-      const uint16_t event = load<uint16_t>(memory_.at(queue.used + 4 + 8U * queue.size));
+      const uint16_t event = load<uint16_t>(memory_.at(queue.used + 4 + uint64_t{8} * queue.size));
       wanted = static_cast<uint16_t>(queue.next_available - event - 1) <
                static_cast<uint16_t>(queue.next_available - queue.kicked_available);
     }
@@ -163,7 +164,7 @@ class DriverModel {
 
   std::optional<Used> take(Queue& queue) {
     if (load<uint16_t>(memory_.at(queue.used + 2), __ATOMIC_ACQUIRE) == queue.next_used) return std::nullopt;
-    const std::byte* entry = memory_.at(queue.used + 4 + 8U * (queue.next_used % queue.size));
+    const std::byte* entry = memory_.at(queue.used + 4 + uint64_t{8} * (queue.next_used % queue.size));
     const Used used{load<uint32_t>(entry), load<uint32_t>(entry + 4)};
     ++queue.next_used;
     if (used.id < queue.size) {
@@ -175,7 +176,7 @@ class DriverModel {
 
   // Interrupt when the used index passes `index` (event indices), or ever again at all (without them).
   void want_interrupt_after(Queue& queue, uint16_t index) {
-    store<uint16_t>(memory_.at(queue.available + 4 + 2U * queue.size), index);
+    store<uint16_t>(memory_.at(queue.available + 4 + uint64_t{2} * queue.size), index);
     std::atomic_thread_fence(std::memory_order_seq_cst);
   }
   void want_interrupts(Queue& queue, bool wanted) {
@@ -185,7 +186,7 @@ class DriverModel {
 
   void descriptor(uint64_t table, uint16_t index, uint64_t address, uint32_t length, uint16_t flags,
                   uint16_t next) {
-    std::byte* at = memory_.at(table + 16U * index);
+    std::byte* at = memory_.at(table + uint64_t{16} * index);
     store(at, address);
     store(at + 8, length);
     store(at + 12, flags);
