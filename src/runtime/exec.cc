@@ -25,7 +25,7 @@ bool failed(long result) {
 }
 
 struct Program {
-  uint64_t base = 0, entry = 0, headers = 0, end = 0;
+  uint64_t base = 0, entry = 0, headers = 0, end = 0, heap = 0;
   uint16_t segments = 0;
   char interpreter[256] = {};
 };
@@ -75,7 +75,15 @@ bool map_segment(Thread* thread, long fd, const Elf64_Phdr& segment, uint64_t ba
   return true;
 }
 
-bool load(Thread* thread, long fd, bool main, Program& program) {
+// The host places what has no address from the top down, at the same place in all processes of a sandbox. An
+// area that nobody can use moves it all down: the interpreter, libraries, the stack and what is mapped later.
+// Where it cannot be had (a limit on addresses) they are at a place that can be guessed, as before.
+void move_mappings(uint64_t size) {
+  if (size > 0) host(SYS_mmap, 0, static_cast<long>(size), 0, kPrivate | kAnonymous | kNoReserve, -1, 0);
+}
+
+// `hint` is where a program goes that may be anywhere; 0: where there is room.
+bool load(Thread* thread, long fd, uint64_t hint, Program& program) {
   Loaded file;
   if (!read_headers(thread, fd, file)) return false;
   uint64_t low = ~uint64_t{0}, high = 0;
@@ -97,8 +105,7 @@ bool load(Thread* thread, long fd, bool main, Program& program) {
   uint64_t base = 0;
   const uint64_t span = page_up(high) - low;
   if (file.header.e_type == ET_DYN) {
-    const uint64_t hint = main && program.interpreter[0] != '\0' ? kPlace : 0;
-    const long place = map(thread, hint, span, 0, kPrivate | kAnonymous | kNoReserve, ~uint64_t{0}, 0);
+    const long place = map(thread, program.interpreter[0] != '\0' ? hint : 0, span, 0, kPrivate | kAnonymous | kNoReserve, ~uint64_t{0}, 0);
     if (failed(place)) return false;
     base = static_cast<uint64_t>(place) - low;
   }
@@ -134,7 +141,7 @@ uint64_t build_stack(Thread* thread, const lib_exec& left, const Program& progra
   if (failed(place)) return 0;
   uint64_t at = static_cast<uint64_t>(place) + size - 16;
   const uint64_t strings = (at - left.strings_size) & ~uint64_t{15};
-  if (library(thread, LIB_CALL_EXEC, 0, strings, left.strings_size, page_up(program.end)) < 0) return 0;
+  if (library(thread, LIB_CALL_EXEC, 0, strings, left.strings_size, program.heap) < 0) return 0;
   at = strings - 32;
   const uint64_t random = at, platform = at + 16;
   library(thread, SYS_getrandom, random, 16, 1 /* GRND_NONBLOCK */);
@@ -211,15 +218,17 @@ bool start_program(Thread* thread, Context& context) {
   host(SYS_set_tid_address, 0);
 
   Program program;
-  if (!load(thread, left.fd, true, program)) return false;
+  move_mappings(left.move_mappings);
+  if (!load(thread, left.fd, kPlace + left.move_program, program)) return false;
   library(thread, SYS_close, static_cast<uint64_t>(left.fd));
-  start_break(page_up(program.end));
+  program.heap = page_up(program.end) + left.move_heap;
+  start_break(program.heap);
   Program interpreter;
   interpreter.entry = program.entry;
   if (program.interpreter[0] != '\0') {
     const long fd = library(thread, SYS_openat, static_cast<uint64_t>(-100),
                             reinterpret_cast<uint64_t>(program.interpreter), 0x80000 /* O_CLOEXEC */);
-    if (fd < 0 || !load(thread, fd, false, interpreter)) return false;
+    if (fd < 0 || !load(thread, fd, 0, interpreter)) return false;
     library(thread, SYS_close, static_cast<uint64_t>(fd));
   }
   const uint64_t stack = build_stack(thread, left, program, interpreter.base);

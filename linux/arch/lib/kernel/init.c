@@ -11,6 +11,8 @@
 #include <linux/fs.h>
 #include <linux/init.h>
 #include <linux/mm.h>
+#include <linux/personality.h>
+#include <linux/random.h>
 #include <linux/sched/mm.h>
 #include <linux/task_work.h>
 #include <linux/uaccess.h>
@@ -120,6 +122,25 @@ static int load(struct linux_binprm *bprm)
 	return 0;
 }
 
+static u64 random_pages(unsigned int bits)
+{
+	return (get_random_u64() >> (64 - bits)) << PAGE_SHIFT;
+}
+
+/*
+ * As many bits as on x86: a tebibyte for the program, 32 MiB for the heap. Mappings get 16 GiB besides what the host has
+ * chosen for all processes of the sandbox: the host walks through the hole at each exec, and a tebibyte costs 15 us.
+ */
+static void choose_places(struct lib_exec *left)
+{
+	if (!randomize_va_space || current->personality & ADDR_NO_RANDOMIZE)
+		return;
+	left->move_program = random_pages(28);
+	left->move_mappings = random_pages(22);
+	if (randomize_va_space > 1)
+		left->move_heap = random_pages(13);
+}
+
 /* What an exec leaves to do: LIB_CALL_EXEC. */
 long lib_exec_left(struct lib_exec __user *to, char __user *strings, unsigned long size, unsigned long heap)
 {
@@ -150,6 +171,7 @@ long lib_exec_left(struct lib_exec __user *to, char __user *strings, unsigned lo
 	left.euid = from_kuid_munged(cred->user_ns, cred->euid);
 	left.gid = from_kgid_munged(cred->user_ns, cred->gid);
 	left.egid = from_kgid_munged(cred->user_ns, cred->egid);
+	choose_places(&left);
 	left.strings_at = mm->arg_start;
 	left.strings_size = current->thread.exec_end - mm->arg_start;
 	file = get_task_exe_file(current);

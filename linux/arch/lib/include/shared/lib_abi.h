@@ -164,6 +164,9 @@ struct lib_exec {
 	lib_s32 fd;
 	lib_u32 argc, envc, secure, uid, euid, gid, egid;
 	lib_u64 strings_at, strings_size; /* where the kernel says that they are (/proc), bytes */
+	/* By how much to move what has no place of its own, so that nobody can guess where it is; bytes, whole pages. 0 where
+	 * the task or kernel.randomize_va_space wants none of it. */
+	lib_u64 move_program, move_mappings, move_heap;
 };
 
 /* A mapping of a file's. */
