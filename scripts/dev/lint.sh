@@ -23,13 +23,20 @@ if ((!$#)); then
   check "order of the rooms" tests/rooms_test.sh
   check "shellcheck" shellcheck -x "${scripts[@]}"
 fi
-# clang-tidy reads how each file is compiled from the release build.
+# clang-tidy reads how each file is compiled from the release build, the fuzzers from theirs.
 build release || die "the build failed"
+need fuzz
+quietly build/log/configure-fuzz cmake --preset fuzz || die "the fuzzers' build cannot be configured"
 commands=$(mktemp -d)
 trap 'rm -rf "$commands"' EXIT
 # Without the flag that GCC alone knows.
 sed 's/ -fno-tree-loop-distribute-patterns//g' build/release/compile_commands.json >"$commands/compile_commands.json"
 # shellcheck disable=SC2317 # called through check
-tidy() { printf '%s\0' "${units[@]}" | xargs -0 -P 2 -n 1 clang-tidy-19 -p "$commands" --quiet --warnings-as-errors='*'; }
+tidy() {
+  local with=(xargs -r -P 2 -n 1 clang-tidy-19 --quiet --warnings-as-errors='*') status=0
+  printf '%s\n' "${units[@]}" | { grep -v /fuzz_ || true; } | "${with[@]}" -p "$commands" || status=1
+  printf '%s\n' "${units[@]}" | { grep /fuzz_ || true; } | "${with[@]}" -p build/fuzz || status=1
+  return "$status"
+} 2> >(grep -vE '^[0-9]+ warnings? generated\.$' >&2) # of the system's headers
 check "clang-tidy" tidy
 exit $wrong

@@ -14,7 +14,9 @@ class Directory {
   // Reads from the start, and leaves `folder`'s own position alone. One that cannot be read looks empty.
   explicit Directory(int folder) {
     const int fd = ::openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd >= 0 && (stream_ = ::fdopendir(fd)) == nullptr) ::close(fd);
+    if (fd < 0) return;
+    stream_ = ::fdopendir(fd);
+    if (stream_ == nullptr) ::close(fd);
   }
   Directory(const Directory&) = delete;
   Directory& operator=(const Directory&) = delete;

@@ -48,7 +48,7 @@ uint32_t on_host(uint32_t id, uint32_t inside, uint32_t outside, bool range) {
 }
 
 std::string workload_map(uint32_t inside, uint32_t outside, bool range) {
-  const std::string own = fmt::format("{} {} 1\n", inside, outside);
+  std::string own = fmt::format("{} {} 1\n", inside, outside);
   if (!range) return own;
   const uint32_t below = std::min(inside, kRangeSize);
   std::string map;

@@ -87,6 +87,7 @@ TEST(CountTasks, CountsThreadsAndStopsAtEnough) {
     done.wait(lock, [&] { return end; });
   };
   std::vector<std::thread> threads;
+  threads.reserve(20);
   for (int i = 0; i < 20; ++i) threads.emplace_back(wait);
   EXPECT_GE(count_tasks(proc, 1'000'000), 21U);
   EXPECT_EQ(count_tasks(proc, 0), 0U);

@@ -10,8 +10,6 @@
 #include "jail/rootfs.h"
 #include "walls/rlimits.h"
 
-extern char** environ;
-
 namespace sandstone::jail {
 namespace {
 

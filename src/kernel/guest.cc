@@ -38,8 +38,6 @@
 #include "libkernel/futex.h"
 #include "libkernel/quiet_thread.h"
 
-extern char** environ;
-
 namespace sandstone::kernel {
 namespace {
 
@@ -142,6 +140,7 @@ std::vector<std::string> places_of(const std::string& command) {
 
 std::vector<const char*> pointers(const std::vector<std::string>& texts) {
   std::vector<const char*> result;
+  result.reserve(texts.size() + 1);
   for (const auto& text : texts) result.push_back(text.c_str());
   result.push_back(nullptr);
   return result;

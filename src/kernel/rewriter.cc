@@ -126,6 +126,7 @@ class Rewriter {
         file.subspan(patch.key.offset, std::min(file.size() - patch.key.offset, patch.key.length));
     const auto skip = static_cast<int32_t>(rewritten.skip);
     std::vector<PatchMove> moves;
+    moves.reserve(made.moved.size() + made.displaced.size());
     for (const auto& moved : made.moved) moves.push_back({moved.now + skip, moved.original + skip});
     for (const auto& moved : made.displaced) moves.push_back({moved.original + skip, moved.now + skip});
     patch.at = end_;

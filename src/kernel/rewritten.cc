@@ -84,10 +84,9 @@ std::vector<Ahead::Known> Ahead::rewrite_likely(Entry entry) {
 }
 
 Ahead::Ahead(Entry entry) {
-  std::promise<std::vector<Known>> promise;
-  coming_ = promise.get_future();
-  thread_ = libkernel::quiet_thread(
-      [entry, promise = std::move(promise)]() mutable { promise.set_value(rewrite_likely(entry)); });
+  std::packaged_task<std::vector<Known>()> task([entry] { return rewrite_likely(entry); });
+  coming_ = task.get_future();
+  thread_ = libkernel::quiet_thread(std::move(task));
 }
 
 void Ahead::finish() {

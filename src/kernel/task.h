@@ -38,7 +38,7 @@ class Task {
   static Task adopt(lib_header& header, int pid);
 
   template <typename... Args>
-  int64_t call(uint64_t number, Args... args) {
+  int64_t call(uint64_t number, const Args&... args) {
     uint64_t words[6] = {};
     unsigned at = 0;
     ((words[at++] = argument(args)), ...);
