@@ -37,7 +37,7 @@ class Denials {
 
  private:
   Sink sink_;
-  Time second_{};
+  Time second_;
   unsigned told_ = 0;
   std::map<std::pair<std::string, std::string>, uint64_t> counted_;
 };

@@ -40,7 +40,7 @@ Parsed parse_arp(Bytes arp, Frame frame) {
 
 Parsed parse_tcp(Bytes segment, Frame frame) {
   if (segment.size() < kTcp) return loud("cut-off TCP header");
-  const size_t header = (segment[12] >> 4) * 4U;
+  const size_t header = size_t{4} * (segment[12] >> 4);
   if (header < kTcp || header > segment.size()) return loud("impossible TCP header length");
   constexpr uint8_t kSyn = 0x02;
   constexpr uint8_t kAck = 0x10;

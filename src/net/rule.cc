@@ -137,7 +137,8 @@ std::optional<std::string> normal_name(std::string_view text) {
     const char lower = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
     const bool digit = lower >= '0' && lower <= '9';
     if (!digit && !(lower >= 'a' && lower <= 'z') && lower != '-' && lower != '_') return std::nullopt;
-    if ((label == 0 && lower == '-') || ++label > 63) return std::nullopt;
+    if ((label == 0 && lower == '-') || label == 63) return std::nullopt;
+    ++label;
     last_is_number = last_is_number && digit;
     out += lower;
   }

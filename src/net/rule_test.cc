@@ -68,8 +68,7 @@ TEST(NetRule, RefusesWithThePlaceAndARemedy) {
                            "example..org",
                            "-a.org",
                            "a-.org",
-                           "b\xc3\xbc"
-                           "cher.example",
+                           "b\u00fccher.example",
                            "http://example.org",
                            "127.1",
                            "2130706433",
