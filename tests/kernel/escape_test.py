@@ -271,7 +271,7 @@ def parent_of(pid):
 
 
 def seeds(count):
-    return [secrets.randbelow(1 << 32) for _ in range(count * (20 if sandstone_test.SOAK else 1))]
+    return [secrets.randbelow(1 << 32) for _ in range(count * (4 if sandstone_test.SOAK else 1))]
 
 
 class Listener:
