@@ -75,13 +75,6 @@ bool map_segment(Thread* thread, long fd, const Elf64_Phdr& segment, uint64_t ba
   return true;
 }
 
-// The host places what has no address from the top down, at the same place in all processes of a sandbox. An
-// area that nobody can use moves it all down: the interpreter, libraries, the stack and what is mapped later.
-// Where it cannot be had (a limit on addresses) they are at a place that can be guessed, as before.
-void move_mappings(uint64_t size) {
-  if (size > 0) host(SYS_mmap, 0, static_cast<long>(size), 0, kPrivate | kAnonymous | kNoReserve, -1, 0);
-}
-
 // `hint` is where a program goes that may be anywhere; 0: where there is room.
 bool load(Thread* thread, long fd, uint64_t hint, Program& program) {
   Loaded file;
@@ -105,7 +98,8 @@ bool load(Thread* thread, long fd, uint64_t hint, Program& program) {
   uint64_t base = 0;
   const uint64_t span = page_up(high) - low;
   if (file.header.e_type == ET_DYN) {
-    const long place = map(thread, program.interpreter[0] != '\0' ? hint : 0, span, 0, kPrivate | kAnonymous | kNoReserve, ~uint64_t{0}, 0);
+    const long place = map(thread, program.interpreter[0] != '\0' ? hint : 0, span, 0,
+                           kPrivate | kAnonymous | kNoReserve, ~uint64_t{0}, 0);
     if (failed(place)) return false;
     base = static_cast<uint64_t>(place) - low;
   }
@@ -131,15 +125,24 @@ uint64_t stack_size(Thread* thread) {
   return limit[0] < kLeastStack ? kLeastStack : limit[0] > kMostStack ? kMostStack : page_up(limit[0]);
 }
 
-// The words at the start of the stack, from the top down: strings, random bytes, auxiliary vector,
-// environment, arguments.
-uint64_t build_stack(Thread* thread, const lib_exec& left, const Program& program,
-                     uint64_t interpreter_base) {
+// The end of a new stack, or 0. The host places what has no address from the top down, at the same place in
+// all processes of a sandbox: so above the stack a hole is left, which moves down all else as well, the interpreter,
+// libraries and what is mapped later. It is one area with the stack, as each area more costs at fork and at exec.
+// Where it cannot be had (a limit on addresses) all is at a place that can be guessed.
+uint64_t place_stack(Thread* thread, const lib_exec& left) {
+  constexpr uint64_t flags = kPrivate | kAnonymous | kNoReserve | kStackFlag;
+  if (left.move_mappings > 0)
+    host(SYS_mmap, 0, static_cast<long>(left.move_mappings), kReadWrite, flags, -1, 0);
   const uint64_t size = stack_size(thread) + page_up(left.strings_size);
-  const long place =
-      map(thread, 0, size, kReadWrite, kPrivate | kAnonymous | kNoReserve | kStackFlag, ~uint64_t{0}, 0);
-  if (failed(place)) return 0;
-  uint64_t at = static_cast<uint64_t>(place) + size - 16;
+  const long place = map(thread, 0, size, kReadWrite, flags, ~uint64_t{0}, 0);
+  return failed(place) ? 0 : static_cast<uint64_t>(place) + size;
+}
+
+// The words at the start of the stack, from its end down: strings, random bytes, auxiliary vector, environment,
+// arguments.
+uint64_t build_stack(Thread* thread, const lib_exec& left, const Program& program, uint64_t interpreter_base,
+                     uint64_t stack_end) {
+  uint64_t at = stack_end - 16;
   const uint64_t strings = (at - left.strings_size) & ~uint64_t{15};
   if (library(thread, LIB_CALL_EXEC, 0, strings, left.strings_size, program.heap) < 0) return 0;
   at = strings - 32;
@@ -218,8 +221,8 @@ bool start_program(Thread* thread, Context& context) {
   host(SYS_set_tid_address, 0);
 
   Program program;
-  move_mappings(left.move_mappings);
-  if (!load(thread, left.fd, kPlace + left.move_program, program)) return false;
+  const uint64_t stack_end = place_stack(thread, left);
+  if (stack_end == 0 || !load(thread, left.fd, kPlace + left.move_program, program)) return false;
   library(thread, SYS_close, static_cast<uint64_t>(left.fd));
   program.heap = page_up(program.end) + left.move_heap;
   start_break(program.heap);
@@ -231,7 +234,7 @@ bool start_program(Thread* thread, Context& context) {
     if (fd < 0 || !load(thread, fd, 0, interpreter)) return false;
     library(thread, SYS_close, static_cast<uint64_t>(fd));
   }
-  const uint64_t stack = build_stack(thread, left, program, interpreter.base);
+  const uint64_t stack = build_stack(thread, left, program, interpreter.base, stack_end);
   if (stack == 0) return false;
   if ((boot.hwcap2 & 2) != 0)
     asm volatile("wrfsbase %0" : : "r"(uint64_t{0}));
