@@ -50,13 +50,13 @@ void Places::forget() noexcept {
   if (kept_ >= 0) sys::close(std::exchange(kept_, -1));
 }
 
-Place Places::find(std::string_view path) noexcept {
+Place Places::find(const std::string& path) noexcept {
   const size_t slash = path.rfind('/');
-  if (slash == std::string_view::npos) return {-EINVAL};
-  const std::string_view name = path.substr(slash + 1);
-  if (name.empty() || name == "." || name == "..") return {-EINVAL};
-  const std::string_view folder = path.substr(0, slash);
-  if (folder.empty()) return {root_, name.data()};
+  if (slash == std::string::npos) return {-EINVAL};
+  const char* const name = path.c_str() + slash + 1;
+  if (const std::string_view text = name; text.empty() || text == "." || text == "..") return {-EINVAL};
+  const std::string_view folder = std::string_view(path).substr(0, slash);
+  if (folder.empty()) return {root_, name};
   if (kept_ < 0 || folder != kept_path_) {
     char text[PATH_MAX];
     if (folder.size() >= sizeof text) return {-ENAMETOOLONG};
@@ -68,17 +68,17 @@ Place Places::find(std::string_view path) noexcept {
     kept_ = opened;
     kept_path_ = folder;
   }
-  return {kept_, name.data()};
+  return {kept_, name};
 }
 
-int Places::attach(int mount, std::string_view path, bool directory) noexcept {
+int Places::attach(int mount, const std::string& path, bool directory) noexcept {
   const Place place = find(path);
   if (place.folder >= 0) {
     const int made = directory ? sys::mkdirat(place.folder, place.name, 0755)
                                : sys::mknodat(place.folder, place.name, S_IFREG | 0644);
     if (made == 0) return sys::move_mount(mount, place.folder, place.name);
   }
-  const Scoped target(open_or_make(root_, path.data(), directory, directory ? 0755U : 0644U));
+  const Scoped target(open_or_make(root_, path.c_str(), directory, directory ? 0755U : 0644U));
   if (target.get() < 0) return target.get();
   forget();
   return sys::move_mount(mount, target.get());

@@ -5,7 +5,7 @@
 #include <linux/openat2.h>
 
 #include <cstdint>
-#include <string_view>
+#include <string>
 
 #include "base/sys.h"
 
@@ -51,10 +51,10 @@ class Places {
   [[nodiscard]] int root() const noexcept { return root_; }
 
   // Where `path` belongs; folders on the way are made. `path` must outlive this.
-  [[nodiscard]] Place find(std::string_view path) noexcept;
+  [[nodiscard]] Place find(const std::string& path) noexcept;
 
   // Puts a detached mount at `path`, which is made if it is missing. 0 or -errno.
-  [[nodiscard]] int attach(int mount, std::string_view path, bool directory) noexcept;
+  [[nodiscard]] int attach(int mount, const std::string& path, bool directory) noexcept;
 
   // To be called when something that was there already is mounted over: the folder kept may lie below it.
   void forget() noexcept;

@@ -45,9 +45,9 @@ TEST_F(Calls, AHalfReadableBufferIsHalfWritten) {
   int pipe[2];
   must(SYS_pipe2, pipe, O_NONBLOCK);
   // A string that ends exactly at the page's end is no fault; one without an end is.
-  std::strcpy(two + page - 6, "/file");
+  std::memcpy(two + page - 6, "/file", 6);
   EXPECT_GE(task().call(SYS_open, two + page - 6, O_CREAT | O_RDWR, 0644), 0);
-  std::memcpy(two + page - 6, "/file/", 6);
+  two[page - 1] = '/';
   EXPECT_EQ(task().call(SYS_open, two + page - 6, O_RDONLY), -EFAULT);
   const auto fd = must(SYS_open, "/half", O_CREAT | O_RDWR, 0644);
   EXPECT_EQ(task().call(SYS_write, fd, two + page - 100, 200), 100);
@@ -66,7 +66,8 @@ TEST_F(Calls, MemoryThatComesAndGoes) {
   std::thread other([&] {
     while (!stop) {
       ::mmap(area, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
-      ::mmap(area, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+      std::ignore =
+          ::mmap(area, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
     }
   });
   int faults = 0;
