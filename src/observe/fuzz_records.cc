@@ -31,7 +31,7 @@ void read_ring(const uint8_t* data, size_t size) {
   std::memset(memory, 0, sizeof memory);
   std::memcpy(memory, data, size < sizeof memory ? size : sizeof memory);
   RingReader reader(memory, kCapacity);
-  Record record;
+  Record record{};
   size_t count = 0;
   while (reader.pop(record)) {
     must(record.captured <= Record::kMemory && ++count <= kCapacity / kSmallestEntry);

@@ -84,9 +84,9 @@ TEST_F(Stress, PipesLoseNothingWhileInterrupted) {
         must(SYS_socketpair, AF_UNIX, SOCK_STREAM, 0, ends);
       }
       threads.emplace_back(
-          [&, i, out = ends[1]] { write_stream(tasks[2 * i], out, total, i, &interrupted); });
+          [&, i, out = ends[1]] { write_stream(tasks[size_t{2} * i], out, total, i, &interrupted); });
       threads.emplace_back(
-          [&, i, in = ends[0]] { read_stream(tasks[2 * i + 1], in, total, 100 + i, &interrupted); });
+          [&, i, in = ends[0]] { read_stream(tasks[size_t{2} * i + 1], in, total, 100 + i, &interrupted); });
     }
     for (auto& thread : threads) thread.join();
   });
