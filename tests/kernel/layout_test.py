@@ -24,7 +24,10 @@ class Layout(kernel_tier.TestCase):
 
     def assert_guessed(self, places, wanted):
         for part, found in places.items():
-            self.assertEqual(len(set(found)), 1 if wanted else len(found), f"{part}: {found}")
+            if wanted:
+                self.assertEqual(len(set(found)), 1, f"{part}: {found}")
+            else:  # two may meet by chance, once in ten thousand times
+                self.assertGreaterEqual(len(set(found)), len(found) - 1, f"{part}: {found}")
 
     def test_nothing_can_be_guessed(self):
         # The control: a process that asked for it lies where the last one did.

@@ -128,15 +128,16 @@ static u64 random_pages(unsigned int bits)
 }
 
 /*
- * As many bits as on x86: a tebibyte for the program, 32 MiB for the heap. Mappings get 16 GiB besides what the host has
- * chosen for all processes of the sandbox: the host walks through the hole at each exec, and a tebibyte costs 15 us.
+ * As many bits as on x86: a tebibyte for the program, 32 MiB for the heap. Mappings get 256 MiB, besides what the host has
+ * chosen for all processes of the sandbox: the host walks through the tables of the hole at each fork and exec, which for
+ * one of a GiB and more costs a fork with exec and exit a tenth.
  */
 static void choose_places(struct lib_exec *left)
 {
 	if (!randomize_va_space || current->personality & ADDR_NO_RANDOMIZE)
 		return;
 	left->move_program = random_pages(28);
-	left->move_mappings = random_pages(22);
+	left->move_mappings = random_pages(16);
 	if (randomize_va_space > 1)
 		left->move_heap = random_pages(13);
 }
