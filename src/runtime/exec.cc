@@ -16,6 +16,7 @@ namespace {
 constexpr uint64_t kFixed = 0x10, kPrivate = 2, kAnonymous = 0x20, kNoReserve = 0x4000, kStackFlag = 0x20000;
 constexpr uint64_t kReadWrite = 3;
 constexpr uint64_t kLeastStack = 256 << 10, kMostStack = 1 << 30;
+constexpr uint64_t kStackGuard = 1 << 20;    // as Linux has it
 constexpr uint64_t kPlace = 0x555555554000;  // of a program that may be anywhere, as Linux has it
 constexpr int kSigSegv = 11;
 constexpr unsigned kMostSegments = 64;
@@ -135,7 +136,11 @@ uint64_t place_stack(Thread* thread, const lib_exec& left) {
     host(SYS_mmap, 0, static_cast<long>(left.move_mappings), kReadWrite, flags, -1, 0);
   const uint64_t size = stack_size(thread) + page_up(left.strings_size);
   const long place = map(thread, 0, size, kReadWrite, flags, ~uint64_t{0}, 0);
-  return failed(place) ? 0 : static_cast<uint64_t>(place) + size;
+  if (failed(place)) return 0;
+  // Below it nothing can be, or a stack that overflows would run into the data of what is mapped next.
+  const long guard = host(SYS_mmap, place - static_cast<long>(kStackGuard), static_cast<long>(kStackGuard), 0,
+                          kPrivate | kAnonymous | kNoReserve, -1, 0);
+  return failed(guard) ? 0 : static_cast<uint64_t>(place) + size;
 }
 
 // The words at the start of the stack, from its end down: strings, random bytes, auxiliary vector, environment,

@@ -45,6 +45,14 @@ class Layout(kernel_tier.TestCase):
         ended = self.script("echo 1 > /proc/sys/kernel/randomize_va_space; cat /proc/self/maps")
         self.assertRegex(ended.out, r"(?m)^[0-9a-f]+-([0-9a-f]+) .*/cat\n\1-[0-9a-f]+ .*\[heap\]$")
 
+    def test_nothing_is_near_below_a_stack(self):
+        """Else what overflows writes into the loader's data, without a fault."""
+        for mode in ("rewrite", "trap", "unotify"):
+            maps = self.script("cat /proc/self/maps", options=["--syscall-mode", mode]).out
+            areas = [(int(start, 16), int(end, 16), rest) for start, end, rest in re.findall(r"(?m)^([0-9a-f]+)-([0-9a-f]+) (.*)$", maps)]
+            stack = next(start for start, _, rest in areas if rest.endswith("[stack]"))
+            self.assertLessEqual(max(end for _, end, _ in areas if end <= stack), stack - (1 << 20), maps)
+
 
 if __name__ == "__main__":
     sandstone_test.main()
