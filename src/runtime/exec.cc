@@ -13,7 +13,8 @@ extern "C" [[noreturn]] void rt_go_to(uint64_t* registers);
 
 namespace {
 
-constexpr uint64_t kFixed = 0x10, kPrivate = 2, kAnonymous = 0x20, kNoReserve = 0x4000, kStackFlag = 0x20000;
+constexpr uint64_t kFixed = 0x10, kPrivate = 2, kAnonymous = 0x20, kNoReserve = 0x4000, kStackFlag = 0x20000,
+                   kFixedNoReplace = 0x100000;
 constexpr uint64_t kReadWrite = 3;
 constexpr uint64_t kLeastStack = 256 << 10, kMostStack = 1 << 30;
 constexpr uint64_t kStackGuard = 1 << 20;    // as Linux has it
@@ -127,20 +128,21 @@ uint64_t stack_size(Thread* thread) {
 }
 
 // The end of a new stack, or 0. The host places what has no address from the top down, at the same place in
-// all processes of a sandbox: so above the stack a hole is left, which moves down all else as well, the interpreter,
-// libraries and what is mapped later. It is one area with the stack, as each area more costs at fork and at exec.
-// Where it cannot be had (a limit on addresses) all is at a place that can be guessed.
+// all processes of a sandbox: so above the stack a hole of random size is left, which moves down all else as well, the
+// interpreter, libraries and what is mapped later. Nothing can be below the stack either, or one that overflows would
+// run into the data of what is mapped next. Without either the program does not start.
 uint64_t place_stack(Thread* thread, const lib_exec& left) {
-  constexpr uint64_t flags = kPrivate | kAnonymous | kNoReserve | kStackFlag;
-  if (left.move_mappings > 0)
-    host(SYS_mmap, 0, static_cast<long>(left.move_mappings), kReadWrite, flags, -1, 0);
+  constexpr uint64_t nothing = kPrivate | kAnonymous | kNoReserve;
+  if (left.move_mappings > 0 &&
+      failed(host(SYS_mmap, 0, static_cast<long>(left.move_mappings), 0, nothing, -1, 0)))
+    return 0;
   const uint64_t size = stack_size(thread) + page_up(left.strings_size);
-  const long place = map(thread, 0, size, kReadWrite, flags, ~uint64_t{0}, 0);
+  const long place = map(thread, 0, size, kReadWrite, nothing | kStackFlag, ~uint64_t{0}, 0);
   if (failed(place)) return 0;
-  // Below it nothing can be, or a stack that overflows would run into the data of what is mapped next.
-  const long guard = host(SYS_mmap, place - static_cast<long>(kStackGuard), static_cast<long>(kStackGuard), 0,
-                          kPrivate | kAnonymous | kNoReserve, -1, 0);
-  return failed(guard) ? 0 : static_cast<uint64_t>(place) + size;
+  const long guard = place - static_cast<long>(kStackGuard);
+  if (failed(host(SYS_mmap, guard, static_cast<long>(kStackGuard), 0, nothing | kFixedNoReplace, -1, 0)))
+    return 0;
+  return static_cast<uint64_t>(place) + size;
 }
 
 // The words at the start of the stack, from its end down: strings, random bytes, auxiliary vector, environment,
