@@ -101,7 +101,7 @@ uint32_t own_threads(const RunSpec& spec) {
   const SyscallMode mode = spec.chosen_syscall_mode();
   const auto volumes = std::count_if(spec.mounts.begin(), spec.mounts.end(),
                                      [](const Mount& mount) { return mount.kind == Mount::Kind::bind; });
-  return 11 + static_cast<uint32_t>(volumes) + (mode == SyscallMode::rewrite ? 1 : 0) +
+  return 12 + static_cast<uint32_t>(volumes) + (mode == SyscallMode::rewrite ? 1 : 0) +
          (mode == SyscallMode::unotify ? 3 : 0) + (spec.network == Network::user ? 2 : 0) +
          (spec.trace.empty() ? 0 : 1) + (spec.counts_stats() ? 1 : 0);
 }

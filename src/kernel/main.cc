@@ -29,6 +29,8 @@
 #include "kernel/tracer.h"
 #include "libkernel/device_host.h"
 #include "libkernel/futex.h"
+#include "libkernel/huge_pages.h"
+#include "libkernel/quiet_thread.h"
 
 namespace sandstone::kernel {
 namespace {
@@ -124,10 +126,12 @@ int run(int argc, char** argv) {
   // Addresses, taken before anybody could have changed them.
   const Interrupts interrupts(image->header());
   const Watch watch(image->header());
+  libkernel::HugePages huge_pages(*image);
   lib_device_window* windows = image->header().shared->windows;
   Counters counters(image->header(), [&interrupts](unsigned number) { interrupts.raise(number); });
 
   collect_signals(shared, watch);
+  libkernel::quiet_thread([&huge_pages] { huge_pages.run(); }).detach();
   ::signal(SIGPIPE, SIG_IGN);
   for (const int fd : {0, 1}) ::close(fd);
   std::vector<std::unique_ptr<libkernel::DeviceHost>> hosts;

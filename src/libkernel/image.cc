@@ -63,19 +63,6 @@ Result<Fd> make_memory(const char* name, uint64_t size) {
   return memfd;
 }
 
-// Huge pages below what every process touches: the image, what boot allocates behind it, and the kernel's
-// table of pages, 1/64 of the memory and the window, at the memory's end. It spares boot thousands of faults,
-// and each process that joins some eighty.
-void use_huge_pages(std::byte* memory, uint64_t size, uint64_t window) {
-  constexpr uint64_t mask = ~uint64_t{LIB_HUGE_PAGE - 1};
-  constexpr uint64_t front = 18ULL << 20;
-  const auto collapse = [&](uint64_t from, uint64_t to) { collapse_pages(memory + from, to - from); };
-  if (size < 16 * front) return;  // where memory is short, small pages waste less
-  collapse(0, front);
-  const uint64_t table = (size + window) / 64;
-  collapse((size - table - LIB_HUGE_PAGE) & mask, size & mask);  // other early tables come before it
-}
-
 Result<void> copy_segments(const std::string& path, int fd, uint64_t memory) {
   Elf64_Ehdr file{};
   if (!read_all(fd, &file, sizeof file, 0) || std::memcmp(file.e_ident, ELFMAG, SELFMAG) != 0 ||
@@ -150,7 +137,7 @@ Result<Image> Image::map(uint64_t memory, uint64_t window) {
 }
 
 Result<void> Image::fill(int file, const std::string& name, Pages pages) {
-  if (pages == Pages::huge) use_huge_pages(memory(), size_, window_);
+  if (pages == Pages::huge) put_huge_pages(memory(), size_, window_);
   if (auto copied = copy_segments(name, file, size_); !copied) return copied;
   if (header_->magic != LIB_ABI_MAGIC) return bad_image(name, "is not a library kernel's image");
   if (header_->shape != LIB_ABI_SHAPE || header_->header_size != sizeof(lib_header))

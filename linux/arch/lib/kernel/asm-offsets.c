@@ -36,6 +36,7 @@ int main(void)
 	OFFSET(SHARED_PREVIOUS, lib_shared, previous);
 	OFFSET(SHARED_VMALLOC, lib_shared, vmalloc_generation);
 	OFFSET(SHARED_FENCE, lib_shared, strong_fence);
+	OFFSET(SHARED_CALLS, lib_shared, calls);
 	OFFSET(RQ_RUNNING, rq, nr_running);
 	return 0;
 }

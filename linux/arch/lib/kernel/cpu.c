@@ -94,6 +94,57 @@ int lib_take_cpu(struct lib_carrier *carrier)
 	return result;
 }
 
+/*
+ * Two that call all the time would pass the CPU to and fro with each call, each time with a switch of tasks and with all
+ * that the kernel touches in the wrong cache. So who finds it held takes it between two calls of another's only if nobody
+ * has done so for the length of a turn. Till then he waits for its user to go and compute, or sleep.
+ */
+#define TURN (100 * NSEC_PER_USEC)
+#define TURNS 4   /* others may have had in between */
+#define PAUSES 50 /* between two looks: a us, as each look takes the cache line from its user */
+#define LOOKS 15  /* at one and the same call, before it counts as long */
+
+/* true: its user has left the CPU, which is the carrier's now; false: it is his turn, or waiting does not help. */
+static bool waited_for_turn(struct lib_carrier *carrier)
+{
+	u64 limit = lib_now() + TURNS * TURN;
+	u32 calls = READ_ONCE(lib_shared.calls);
+	int looks = 0;
+
+	while (looks < LOOKS && carrier->misses < MISSES) {
+		u64 now = lib_now();
+		u32 seen;
+		int i;
+
+		if (now - READ_ONCE(lib_shared.turn) >= TURN || now > limit)
+			return false;
+		for (i = 0; i < PAUSES; i++)
+			cpu_relax();
+		seen = READ_ONCE(lib_shared.calls);
+		if (seen != calls)
+			looks = 0;
+		else if (took(carrier))
+			return true;
+		else
+			looks++;
+		calls = seen;
+	}
+	return false;
+}
+
+/* As lib_take_cpu(), for a call that found it held. */
+int lib_take_cpu_in_turn(struct lib_carrier *carrier);
+int lib_take_cpu_in_turn(struct lib_carrier *carrier)
+{
+	int result;
+
+	if (waited_for_turn(carrier))
+		return 0;
+	result = lib_take_cpu(carrier);
+	WRITE_ONCE(lib_shared.turn, lib_now());
+	return result;
+}
+
 void lib_wake_waiter(void);
 void lib_wake_waiter(void)
 {

@@ -92,6 +92,7 @@ SYM_CODE_START(lib_enter)
 	lock cmpxchgl %r10d, lib_shared + SHARED_OWNER(%rip)
 	jne .Lwait
 .Llocked:
+	incl lib_shared + SHARED_CALLS(%rip)
 	movq lib_current(%rip), %rax
 	movq 56(%rsp), %r10
 	movq 64(%rsp), %r11
@@ -201,7 +202,7 @@ SYM_CODE_START(lib_enter)
 .Lwait:
 	push_call
 	movq %rbx, %rdi
-	call lib_take_cpu /* 0: the CPU is ours; else the kernel has ended */
+	call lib_take_cpu_in_turn /* 0: the CPU is ours; else the kernel has ended */
 	pop_call
 	testl %eax, %eax
 	jz .Llocked

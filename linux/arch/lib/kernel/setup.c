@@ -31,6 +31,7 @@ const struct lib_header lib_header __section(".lib_header") = {
 	.image_end = (u64)_end,
 	.shared = &lib_shared,
 	.boot = &lib_boot,
+	.used = lib_used_blocks,
 	.pending = &lib_pending,
 	.counters = &lib_counters,
 	.carriers = lib_carriers,

@@ -3,6 +3,8 @@
 #include <linux/init.h>
 #include <linux/memblock.h>
 #include <linux/mm.h>
+#include <linux/mmzone.h>
+#include <asm/lib.h>
 #include <asm/pgtable.h>
 
 pgd_t swapper_pg_dir[PTRS_PER_PGD] __page_aligned_bss;
@@ -37,4 +39,14 @@ void __init mem_init(void)
 void free_initmem(void)
 {
 	free_initmem_default(-1);
+}
+
+u8 lib_used_blocks[2 * LIB_MAX_MEMORY / LIB_PAGE_BLOCK]; /* with the window */
+
+void lib_first_use(unsigned long block)
+{
+	BUILD_BUG_ON(LIB_PAGE_BLOCK != PAGE_SIZE << (MAX_ORDER - 1));
+	WRITE_ONCE(lib_used_blocks[block], 1);
+	lib_add(&lib_shared.blocks, 1);
+	lib_futex_wake(&lib_shared.blocks, 1);
 }

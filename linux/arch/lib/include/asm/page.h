@@ -50,6 +50,17 @@ extern unsigned long max_mapnr;
 #define pfn_valid(pfn) ((pfn) < max_mapnr)
 #define virt_addr_valid(x) ((unsigned long)(x) >= PAGE_OFFSET && pfn_valid(virt_to_pfn(x)))
 
+/* The host's side puts huge pages below a block of pages that is being used, while it is still nearly empty. */
+#define HAVE_ARCH_ALLOC_PAGE
+extern u8 lib_used_blocks[];
+void lib_first_use(unsigned long block);
+#define arch_alloc_page(page, order) \
+	do { \
+		unsigned long block = page_to_phys(page) / LIB_PAGE_BLOCK; \
+		if (unlikely(!lib_used_blocks[block])) \
+			lib_first_use(block); \
+	} while (0)
+
 #define VM_DATA_DEFAULT_FLAGS VM_DATA_FLAGS_NON_EXEC
 
 #include <asm-generic/memory_model.h>

@@ -135,8 +135,10 @@ struct lib_shared {
 	lib_u32 undertaker;          /* its pid; 0: there is none */
 	lib_u32 deaths;              /* threads that the undertaker has seen die */
 	lib_u32 deaths_with_cpu;     /* of these, those that held the CPU */
-	lib_u32 unused;
+	lib_u32 calls;               /* counts lib_enter's calls, with the CPU held; a waiter sees whether it is in use */
+	lib_u64 turn;                /* when a waiter last took the CPU between two calls of others, by lib_now() */
 	struct lib_old_handler old_segv, old_bus; /* of the host's SIGSEGV and SIGBUS */
+	lib_u32 blocks; /* futex: counts blocks of pages that were used for the first time, see lib_header.used */
 	/* Written from outside. */
 	lib_u32 bell __attribute__((aligned(64))); /* futex of the interrupt thread */
 	lib_u32 bell_sleeping;
@@ -202,6 +204,7 @@ struct lib_header {
 	struct lib_shared *shared;
 	struct lib_boot *boot;
 	struct lib_counters *counters;
+	lib_u8 *used; /* for each LIB_PAGE_BLOCK bytes of memory: 1 once the kernel has used some of it after boot's beginning */
 	lib_u64 *pending; /* interrupts, one bit each; to look at: set them by interrupt() */
 	struct lib_carrier *carriers; /* LIB_MAX_CARRIERS; the embedder gives them out by `used` */
 	/* Boots on the calling thread, which becomes the interrupt thread; comes back when the kernel ends. */
@@ -226,7 +229,7 @@ struct lib_header {
 /* Differs if a structure was changed and LIB_ABI_VERSION was not: a stale image would be misread silently. */
 #define LIB_ABI_SHAPE (((LIB_ABI_VERSION << 24) ^ (sizeof(struct lib_carrier) << 12) ^ \
 	__builtin_offsetof(struct lib_carrier, signal) ^ (sizeof(struct lib_shared) << 4) ^ \
-	(__builtin_offsetof(struct lib_shared, bell) << 16) ^ (sizeof(struct lib_boot) << 8) ^ \
+	(__builtin_offsetof(struct lib_shared, bell) << 16) ^ (__builtin_offsetof(struct lib_shared, state) << 26) ^ (sizeof(struct lib_boot) << 8) ^ \
 	(sizeof(struct lib_statistics) << 20) ^ (sizeof(struct lib_counters) << 10)) & 0xffffffff)
 
 #ifdef __KERNEL__

@@ -10,6 +10,7 @@
  */
 #define LIB_BASE 0x200000000000
 #define LIB_HUGE_PAGE 0x200000
+#define LIB_PAGE_BLOCK 0x400000 /* the page allocator's largest */
 #define LIB_IMAGE_OFFSET 0x1ff000 /* the header, then text on a huge page */
 #define LIB_VMALLOC 0x220000000000
 #define LIB_VMALLOC_SIZE 0x8000000000
