@@ -328,6 +328,7 @@ fork_over:
 end_thread:
 	lock decl (%rsi)
 	movl $0, (%rdi)
+	jz 1f /* nobody is left who could wait for that */
 	movq %rsi, %rdi
 	movl $1, %esi
 	movl $0x7fffffff, %edx

@@ -181,8 +181,7 @@ bool move_out(Thread* thread) {
     host(SYS_rt_sigprocmask, 2, word(&none), 0, 8);
     return false;
   }
-  thread->carrier->tid = static_cast<uint32_t>(host(SYS_gettid));
-  thread->carrier->pid = static_cast<uint32_t>(host(SYS_getpid));
+  thread->carrier->tid = thread->carrier->pid = static_cast<uint32_t>(host(SYS_getpid));
   begin(thread, static_cast<uint64_t>(task));
   thread->shares_memory = false;
   thread->kicked = 1;  // what came for the one that we were

@@ -88,7 +88,9 @@ void become(Thread* thread) {
   const HostStack stack = host_stack_of(thread);
   set_host_stack(&stack);
   thread->carrier->tid = static_cast<uint32_t>(host(SYS_gettid));
-  thread->carrier->pid = static_cast<uint32_t>(host(SYS_getpid));
+  // A process of its own begins with the thread that it is named after.
+  thread->carrier->pid =
+      thread->copies_memory ? thread->carrier->tid : static_cast<uint32_t>(host(SYS_getpid));
 }
 
 long library(Thread* thread, uint64_t number, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e,

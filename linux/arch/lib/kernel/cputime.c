@@ -66,8 +66,8 @@ void lib_account(struct task_struct *task)
 		*seen = (struct lib_cpu_time){ .pid = pid }; /* of a vfork's child, exec makes another */
 	total = host_time(pid, CPUCLOCK_SCHED);
 	if (total > seen->total) {
-		/* The share of user time is sampled by the host's ticks, as its own getrusage(2) has it. */
-		ticks = host_time(pid, CPUCLOCK_PROF);
+		/* The share of user time is sampled by the host's ticks, as its own getrusage(2) has it: none in a moment. */
+		ticks = total < NSEC_PER_MSEC ? 0 : host_time(pid, CPUCLOCK_PROF);
 		user = ticks ? mul_u64_u64_div_u64(total, min(host_time(pid, CPUCLOCK_VIRT), ticks), ticks) : total;
 		more = total - seen->total;
 		of_user = user > seen->user ? min(user - seen->user, more) : 0;
