@@ -29,8 +29,11 @@ int describe_at(int folder, const char* name, int flags, Inode& inode) {
   inode.key.device = uint64_t{stat.stx_dev_major} << 32 | stat.stx_dev_minor;
   inode.key.inode = stat.stx_ino;
   inode.key.birth = 0;
-  if ((stat.stx_mask & STATX_BTIME) != 0)
+  if ((stat.stx_mask & STATX_BTIME) != 0) {
     inode.key.birth = static_cast<uint64_t>(stat.stx_btime.tv_sec) * 1'000'000'000 + stat.stx_btime.tv_nsec;
+    // What came with the image of a disk often has a birth of 0, which tells it from a successor as well as any.
+    if (inode.key.birth == 0) inode.key.birth = 1;
+  }
   return 0;
 }
 
