@@ -66,8 +66,10 @@ long fill(Thread* thread, uint64_t at, uint64_t count, uint64_t protection, bool
     for (long i = 0; i < got;) {
       long run = 1;
       while (i + run < got && physical[i + run] == physical[i] + static_cast<uint64_t>(run) * kPage) ++run;
-      map_memory(at + (done + static_cast<uint64_t>(i)) * kPage, static_cast<uint64_t>(run) * kPage,
-                 protection, shared ? kShared : kPrivate, physical[i]);
+      if (failed(map_memory(at + (done + static_cast<uint64_t>(i)) * kPage,
+                            static_cast<uint64_t>(run) * kPage, protection, shared ? kShared : kPrivate,
+                            physical[i])))
+        return static_cast<long>(done) + i;
       i += run;
     }
     done += static_cast<uint64_t>(got);
@@ -81,6 +83,17 @@ long fill(Thread* thread, uint64_t at, uint64_t count, uint64_t protection, bool
 long reserve_file(uint64_t at, uint64_t size, uint64_t protection, bool shared) {
   return map_memory(at, size, protection, (shared ? kShared : kPrivate) | kNoReserve,
                     boot.memory_size + boot.window_size);
+}
+
+// The first pages of the file that is mapped at `at`, `most` of them or all of a mapping that has no more, and a
+// reservation for the rest.
+long cover(Thread* thread, uint64_t at, uint64_t size, uint64_t most, uint64_t protection, bool shared) {
+  const uint64_t pages = size / kPage;
+  const long filled = fill(thread, at, pages < most ? pages : most, protection, shared);
+  if (filled == -kEnodev) return filled;  // it is none whose pages can be had
+  // Nothing is there yet of a file that is empty.
+  const uint64_t done = filled < 0 ? 0 : static_cast<uint64_t>(filled) * kPage;
+  return done < size ? reserve_file(at + done, size - done, protection, shared) : 0;
 }
 
 // By notification no guest has the library kernel's pages, but those of files that are mapped shared: a
@@ -121,20 +134,16 @@ long map_file(Thread* thread, uint64_t at, uint64_t size, uint64_t protection, u
   has_files = true;
   const bool is_copy = by_notification() && !shared;
   const bool is_patched = !is_copy && !shared && patch(thread, at, size, fd, offset, protection);
-  long filled = is_copy      ? copy_file(thread, at, size, protection, fd, offset)
-                : is_patched ? 0
-                             : reserve_file(at, size, protection, shared);
-  if (!failed(filled) && !is_copy && !is_patched) {
-    const uint64_t most = (protection & kExecute) != 0 ? kAtOnceOfText : kAtOnce;
-    const uint64_t pages = size / kPage;
-    filled = fill(thread, at, pages <= most || (flags & kPopulate) != 0 ? pages : most, protection, shared);
-    // Nothing is there yet of a file that is empty. No pages at all: it is none whose pages can be had.
-    if (filled != -kEnodev) filled = 0;
-  }
-  if (failed(filled)) {
+  const uint64_t most = (flags & kPopulate) != 0       ? size / kPage
+                        : (protection & kExecute) != 0 ? kAtOnceOfText
+                                                       : kAtOnce;
+  const long covered = is_copy      ? copy_file(thread, at, size, protection, fd, offset)
+                       : is_patched ? 0
+                                    : cover(thread, at, size, most, protection, shared);
+  if (failed(covered)) {
     library(thread, SYS_munmap, at, size);
-    if (!fixed) host(SYS_munmap, static_cast<long>(at), static_cast<long>(size));
-    return filled;
+    host(SYS_munmap, static_cast<long>(at), static_cast<long>(size));  // and what was there before
+    return covered;
   }
   return static_cast<long>(at);
 }
@@ -382,12 +391,10 @@ long attach(Thread* thread, uint64_t id, uint64_t at, uint64_t flags) {
   const bool attached = !failed(result);
   if (attached) {
     has_files = true;
-    reserve_file(at, size, protection, true);
-    const uint64_t pages = size / kPage;
-    const long filled = fill(thread, at, pages <= kAtOnce ? pages : kAtOnce, protection, true);
-    if (filled >= 0) return result;
+    const long covered = cover(thread, at, size, kAtOnce, protection, true);
+    if (!failed(covered)) return result;
     library(thread, SYS_shmdt, at);
-    result = filled;
+    result = covered;
   }
   if (chosen || attached) host(SYS_munmap, static_cast<long>(at), static_cast<long>(size));
   return result;
