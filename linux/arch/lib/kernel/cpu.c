@@ -102,6 +102,7 @@ int lib_take_cpu(struct lib_carrier *carrier)
 #define TURN (100 * NSEC_PER_USEC)
 #define TURNS 4   /* others may have had in between */
 #define PAUSES 50 /* between two looks: a us, as each look takes the cache line from its user */
+#define SHORT 8   /* between the first of them: two that answer each other meet where one is on its way out */
 #define LOOKS 15  /* at one and the same call, before it counts as long */
 
 /* true: its user has left the CPU, which is the carrier's now; false: it is his turn, or waiting does not help. */
@@ -109,6 +110,7 @@ static bool waited_for_turn(struct lib_carrier *carrier)
 {
 	u64 limit = lib_now() + TURNS * TURN;
 	u32 calls = READ_ONCE(lib_shared.calls);
+	bool first = true;
 	int looks = 0;
 
 	while (looks < LOOKS && carrier->misses < MISSES) {
@@ -118,8 +120,13 @@ static bool waited_for_turn(struct lib_carrier *carrier)
 
 		if (now - READ_ONCE(lib_shared.turn) >= TURN || now > limit)
 			return false;
-		for (i = 0; i < PAUSES; i++)
+		for (i = 1; i <= PAUSES; i++) {
 			cpu_relax();
+			if (first && i % SHORT == 0 && READ_ONCE(lib_shared.calls) == READ_ONCE(lib_shared.quiet) &&
+			    took(carrier))
+				return true;
+		}
+		first = false;
 		seen = READ_ONCE(lib_shared.calls);
 		if (seen != calls)
 			looks = 0;
@@ -202,6 +209,7 @@ static bool stays(struct lib_carrier *carrier)
 
 void lib_give_cpu(struct lib_carrier *to)
 {
+	lib_shared.quiet = lib_shared.calls;
 	lib_swap(&lib_shared.owner, to->id);
 	/* Taken back, so that one who has counted himself sleeping and looked, but does not sleep yet, will not. */
 	if (READ_ONCE(to->sleeping) && lib_swap(&to->sleeping, 0))
@@ -223,6 +231,8 @@ int lib_free_cpu(struct lib_carrier *from)
 {
 	bool wait = stays(from);
 
+	if (wait)
+		lib_shared.quiet = lib_shared.calls;
 	lib_drop_cpu();
 	return wait ? park(from) : 0;
 }

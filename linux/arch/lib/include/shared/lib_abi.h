@@ -138,6 +138,7 @@ struct lib_shared {
 	lib_u32 calls;               /* counts lib_enter's calls, with the CPU held; a waiter sees whether it is in use */
 	lib_u64 turn;                /* when a waiter last took the CPU between two calls of others, by lib_now() */
 	struct lib_old_handler old_segv, old_bus; /* of the host's SIGSEGV and SIGBUS */
+	lib_u32 quiet;  /* `calls` when the CPU was last given away, or dropped by one who sleeps now */
 	lib_u32 blocks; /* futex: counts blocks of pages that were used for the first time, see lib_header.used */
 	/* Written from outside. */
 	lib_u32 bell __attribute__((aligned(64))); /* futex of the interrupt thread */
