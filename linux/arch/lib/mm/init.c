@@ -45,7 +45,7 @@ u8 lib_used_blocks[2 * LIB_MAX_MEMORY / LIB_PAGE_BLOCK]; /* with the window */
 
 void lib_first_use(unsigned long block)
 {
-	BUILD_BUG_ON(LIB_PAGE_BLOCK != PAGE_SIZE << (MAX_ORDER - 1));
+	BUILD_BUG_ON(LIB_PAGE_BLOCK != PAGE_SIZE * MAX_ORDER_NR_PAGES);
 	WRITE_ONCE(lib_used_blocks[block], 1);
 	lib_add(&lib_shared.blocks, 1);
 	lib_futex_wake(&lib_shared.blocks, 1);
