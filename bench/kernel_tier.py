@@ -64,18 +64,17 @@ def calls(work, prefix, command):
 
 
 def added(work, prefix, rounds):
-    """ADDED's figures, each the median of some runs."""
-    found = {what: [] for what in ADDED}
-    traced = ours(work, "rewrite", "--trace", "/dev/null", "--trace-format", "json", "-q")
+    """ADDED's figures, each the median of some runs; of the calls that are traced, the one whose own median is the largest."""
+    trap, unotify, traced = [], [], {}
+    trace = ours(work, "rewrite", "--trace", "/dev/null", "--trace-format", "json", "-q")
     for _ in range(rounds):
-        host, bare = calls(work, prefix, []), calls(work, prefix, ours(work, "rewrite"))
-        with_trace = calls(work, prefix, traced)
-        more = max((with_trace[call] - bare[call]) / CALLS_IN_ONE.get(call, 1) for call in bare if call != "page fault")
-        values = (calls(work, prefix, ours(work, "trap"))["getppid"] - host["getppid"],
-                  calls(work, [*prefix, "taskset", "-c", "0"], ours(work, "unotify"))["getppid"] - host["getppid"], more)
-        for what, value in zip(ADDED, values):
-            found[what].append(value)
-    return {what: statistics.median(values) for what, values in found.items()}
+        host, bare, more = calls(work, prefix, []), calls(work, prefix, ours(work, "rewrite")), calls(work, prefix, trace)
+        for call in bare:
+            traced.setdefault(call, []).append((more[call] - bare[call]) / CALLS_IN_ONE.get(call, 1))
+        trap.append(calls(work, prefix, ours(work, "trap"))["getppid"] - host["getppid"])
+        unotify.append(calls(work, [*prefix, "taskset", "-c", "0"], ours(work, "unotify"))["getppid"] - host["getppid"])
+    traced.pop("page fault")
+    return dict(zip(ADDED, (statistics.median(trap), statistics.median(unotify), max(statistics.median(each) for each in traced.values()))))
 
 
 def runners(work):

@@ -38,9 +38,9 @@ observe::Disposition disposition_of(uint64_t number) {
   }
 }
 
-bool push(const Thread* thread, const observe::Record& record) {
+observe::RingWriter ring_of(const Thread* thread) {
   const uint64_t slot = thread->carrier->id - 1;
-  return observe::RingWriter(pointer(kRings + slot * kRingStride), kRingCapacity).push(record);
+  return {pointer(kRings + slot * kRingStride), kRingCapacity};
 }
 
 constexpr auto kCopy = [](void* to, uint64_t from, size_t size) -> size_t {
@@ -51,6 +51,7 @@ void dispatch_traced(Thread* thread, Context& context) {
   const uint64_t* r = context.r;
   const auto number = static_cast<uint32_t>(r[RAX]);
   const uint64_t args[6] = {r[RDI], r[RSI], r[RDX], r[R10], r[R8], r[R9]};
+  ring_of(thread).prepare();
   observe::Record record;
   record.time = now();
   record.duration = 0;
@@ -62,7 +63,7 @@ void dispatch_traced(Thread* thread, Context& context) {
   // What may not come back is kept before.
   if (number == SYS_exit || number == SYS_exit_group || number == SYS_execve || number == SYS_execveat) {
     record.no_result = 1;
-    push(thread, record);
+    ring_of(thread).push(record);
     dispatch(thread, context);
     if (static_cast<int64_t>(context.r[RAX]) >= 0) return;
     record.no_result = 0;
@@ -72,7 +73,7 @@ void dispatch_traced(Thread* thread, Context& context) {
   }
   record.duration = now() - record.time;
   observe::capture_exit(record, static_cast<int64_t>(context.r[RAX]), kCopy);
-  push(thread, record);
+  ring_of(thread).push(record);
 }
 
 template <typename Word>
