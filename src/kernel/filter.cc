@@ -194,7 +194,7 @@ Filter notifying_filter(uint64_t notify_end) {
 }
 
 Filter guest_filter() {
-  constexpr uint32_t kFirst = LIB_RUNTIME >> 32;
+  constexpr uint32_t kFirst = LIB_BASE >> 32;  // the library kernel, and then the run-time
   constexpr uint32_t kLast = LIB_END >> 32;
   return Filter({
       load(offsetof(seccomp_data, instruction_pointer) + 4),

@@ -257,7 +257,7 @@ void run_kernel(Options options, libkernel::Image& image, Shared& shared) {
   auto runtime = load_runtime();
   if (!runtime) fail(shared, runtime.error());
   runtime::Boot& boot = *(*runtime)->boot;
-  auto patches = make_patch_table();
+  auto patches = make_patch_table(options.mode == runtime::Mode::rewrite);
   if (!patches) fail(shared, patches.error());
   boot.patches_fd = patches->get();
   if (!find_vdso(boot)) fail(shared, {"run-time", "cannot tell where the vdso is", "is /proc mounted?"});

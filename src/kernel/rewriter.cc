@@ -15,6 +15,7 @@
 
 #include "kernel/helper.h"
 #include "libkernel/futex.h"
+#include "libkernel/huge_pages.h"
 #include "libkernel/quiet_thread.h"
 
 namespace sandstone::kernel {
@@ -37,6 +38,17 @@ uint64_t page_up(uint64_t value) {
 
 PatchTable& table() {
   return *reinterpret_cast<PatchTable*>(runtime::kPatches);  // NOLINT: a fixed address
+}
+
+// A huge page at a time: what guests map of it, page by page, is then one thing to the host, which maps and unmaps 16 of
+// its pages for little more than one.
+bool grow(int fd, uint64_t& size, uint64_t wanted) {
+  if (wanted <= size) return true;
+  const uint64_t end = (wanted + LIB_HUGE_PAGE - 1) / LIB_HUGE_PAGE * LIB_HUGE_PAGE;
+  if (::ftruncate(fd, static_cast<off_t>(end)) != 0) return false;
+  libkernel::collapse_file(fd, size, end - size);
+  size = end;
+  return true;
 }
 
 class Rewriter {
@@ -136,19 +148,18 @@ class Rewriter {
     patch.moved = static_cast<uint32_t>(made.moved.size());
     patch.displaced = static_cast<uint32_t>(made.displaced.size());
     const uint64_t tail = rewritten.skip + made.text.size();
-    const bool written = write_at(text.data(), rewritten.skip, patch.at) &&
+    const uint64_t end = patch.trampolines + patch.trampolines_size + patch.tables_size;
+    const bool written = grow(fd_, size_, end) && write_at(text.data(), rewritten.skip, patch.at) &&
                          write_at(made.text.data(), made.text.size(), patch.at + rewritten.skip) &&
                          write_at(text.data() + tail, text.size() - tail, patch.at + tail) &&
                          write_at(made.trampolines.data(), made.trampolines.size(), patch.trampolines) &&
                          write_at(moves.data(), moves.size() * sizeof(PatchMove),
-                                  patch.trampolines + patch.trampolines_size) &&
-                         ::ftruncate(fd_, static_cast<off_t>(patch.trampolines + patch.trampolines_size +
-                                                             patch.tables_size)) == 0;
+                                  patch.trampolines + patch.trampolines_size);
     if (!written) {
       patch.trampolines_size = 0;
       return;
     }
-    end_ = patch.trampolines + patch.trampolines_size + patch.tables_size;
+    end_ = end;
   }
 
   [[nodiscard]] bool write_at(const void* data, size_t size, uint64_t at) const {
@@ -159,14 +170,16 @@ class Rewriter {
   int fd_;
   Entry entry_;
   Ahead ahead_;
-  uint64_t end_ = 0;
+  uint64_t end_ = 0, size_ = LIB_HUGE_PAGE;
 };
 
 }  // namespace
 
-Result<Fd> make_patch_table() {
+Result<Fd> make_patch_table(bool used) {
   Fd file(::memfd_create("rewritten", MFD_CLOEXEC));
   if (!file.valid()) return system_error("rewriter", "memfd_create", errno);
+  uint64_t now = 0;
+  if (used && !grow(file.get(), now, LIB_HUGE_PAGE)) return system_error("rewriter", "ftruncate", errno);
   const uint64_t size = page_up(sizeof(PatchTable));
   void* at = ::mmap(&table(), size, PROT_READ | PROT_WRITE,
                     MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE | MAP_NORESERVE, -1, 0);

@@ -11,7 +11,7 @@
 namespace sandstone::kernel {
 
 // Maps the table, before the first guest. The file of patches, to be inherited by the guests.
-Result<Fd> make_patch_table();
+Result<Fd> make_patch_table(bool used);
 
 // Answers for ever, on a thread of its own. `ahead` is asked first.
 void start_rewriter(Task& init, int patches_fd, Entry entry, Ahead ahead);

@@ -11,20 +11,14 @@
 namespace sandstone::libkernel {
 namespace {
 
-constexpr uint64_t kMask = ~uint64_t{LIB_HUGE_PAGE - 1};
-constexpr uint64_t kFront = 18ULL << 20;
+constexpr uint64_t kImage = 22ULL << 20;  // with what boot takes, but for the table
 constexpr uint8_t kTries = 4;
 constexpr int kPause = 20;    // milliseconds between two tries
 constexpr size_t kAhead = 8;  // blocks at most
 
-// Where memory is short, small pages waste less.
-bool worth_it(uint64_t size) {
-  return size >= 16 * kFront;
-}
-
-// Of the kernel's table of pages, 1/64 of all of them; other early tables come before it.
-uint64_t table(uint64_t size, uint64_t window) {
-  return (size - (size + window) / 64 - LIB_HUGE_PAGE) & kMask;
+// The kernel's table of pages, 1/64 of all of them, comes next to the image.
+uint64_t front(uint64_t size, uint64_t window) {
+  return (kImage + (size + window) / 64 + LIB_PAGE_BLOCK - 1) / LIB_PAGE_BLOCK * LIB_PAGE_BLOCK;
 }
 
 }  // namespace
@@ -37,21 +31,30 @@ bool collapse_pages(std::byte* at, size_t size) {
   return ::madvise(at, size, kCollapse) == 0 || errno != EAGAIN;
 }
 
+void collapse_file(int fd, uint64_t at, size_t size) {
+  const size_t room = size + LIB_HUGE_PAGE;
+  void* reserved = ::mmap(nullptr, room, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (reserved == MAP_FAILED) return;
+  auto* to = static_cast<std::byte*>(reserved);
+  to += -reinterpret_cast<uintptr_t>(to) % LIB_HUGE_PAGE;
+  if (::mmap(to, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, static_cast<off_t>(at)) == to)
+    collapse_pages(to, size);
+  ::munmap(reserved, room);
+}
+
 void put_huge_pages(std::byte* memory, uint64_t size, uint64_t window) {
-  if (!worth_it(size)) return;
-  collapse_pages(memory, kFront);
-  const uint64_t from = table(size, window);
-  collapse_pages(memory + from, (size & kMask) - from);
+  if (size < LIB_LEAST_HUGE) return;
+  collapse_pages(memory, front(size, window));
 }
 
 HugePages::HugePages(const Image& image)
     : memory_(image.memory()),
       shared_(image.header().shared),
       used_(image.header().used),
-      tries_(worth_it(image.memory_size()) ? table(image.memory_size(), image.window_size()) / LIB_PAGE_BLOCK
-                                           : 0,
-             kTries) {
-  std::fill_n(tries_.begin(), std::min(tries_.size(), kFront / LIB_PAGE_BLOCK), uint8_t{0});
+      tries_(image.memory_size() >= LIB_LEAST_HUGE ? image.memory_size() / LIB_PAGE_BLOCK : 0, kTries) {
+  std::fill_n(tries_.begin(),
+              std::min(tries_.size(), front(image.memory_size(), image.window_size()) / LIB_PAGE_BLOCK),
+              uint8_t{0});
 }
 
 void HugePages::run() {

@@ -17,9 +17,12 @@ class Image;
 // many as 4 ms for one that is in use. False: for some it may work another time.
 bool collapse_pages(std::byte* at, size_t size);
 
-// Below what every process touches, in memory that nothing was written to: the image, what boot allocates behind
-// it, and the kernel's table of pages at the memory's end. It spares boot thousands of faults, and each process
-// that joins some eighty.
+// The same for [at, at + size) of a memory file, wherever it is mapped.
+void collapse_file(int fd, uint64_t at, size_t size);
+
+// Below what every process touches, in memory that nothing was written to: the image, the kernel's table of pages
+// behind it, and what else boot allocates. It spares boot thousands of faults, and each process that joins some
+// eighty.
 void put_huge_pages(std::byte* memory, uint64_t size, uint64_t window);
 
 // Goes on with it while the kernel runs: below each block of pages soon after its first one is used, and some ahead.

@@ -26,11 +26,12 @@ void leave_kernel(Start* start) {
   boot.enter = enter;
   const uint64_t window = LIB_BASE + boot.memory_size;
   const uint64_t window_end = window + boot.window_size + kPage;  // with the page that is not there
+  host(SYS_munmap, LIB_VMALLOC, LIB_VMALLOC_SIZE);
   host(SYS_munmap, LIB_BASE, boot.memory_size);
   host(SYS_munmap, window_end, LIB_KERNEL_END - window_end);
   host(SYS_mprotect, window, window_end - window, 0);  // it is there to be mapped from, elsewhere
   host(SYS_munmap, static_cast<long>(kPatches),
-       static_cast<long>(LIB_BASE - kPatches));  // and the trace's rings
+       static_cast<long>(LIB_END - kPatches));  // and the trace's rings
   const long listener = host(SYS_seccomp, kSetModeFilter, kNewListener | kWaitKillable, word(start->filter));
   __atomic_store_n(&start->listener, listener < 0 ? ~0U : static_cast<uint32_t>(listener) + 1,
                    __ATOMIC_RELEASE);

@@ -148,8 +148,8 @@ void pause_for(int64_t nanoseconds) {
 extern "C" void rt_child(Thread* child) {
   if (child->copies_memory) {
     memory_lock.reset();
-    threads_alive = 1;
-    memory_shared = false;
+    if (threads_alive != 1) threads_alive = 1;
+    if (memory_shared) memory_shared = false;
   }
   become(child);
   begin(child, child->task);
@@ -205,12 +205,14 @@ long clone(Thread* thread, Context& context, uint64_t number) {
   if (child == nullptr) return -kEagain;
   constexpr uint64_t kOurs = kSetTls | kParentSetTid | kChildSetTid | kChildClearTid | kVfork;
   const uint64_t flags = wanted.flags & ~kOurs;
-  memory_lock.lock();
+  // Whoever is alone needs no lock, and to write to it after a fork would copy the page.
+  const bool alone = __atomic_load_n(&threads_alive, __ATOMIC_ACQUIRE) == 1;
+  if (!alone) memory_lock.lock();
   thread->carrier->hold = 0;
   const long pid = library_as_guest(thread, LIB_CALL_CLONE, flags | wanted.exit_signal, wanted.set_tid,
                                     (wanted.flags & kPidfd) != 0 ? wanted.pidfd : 0);
   if (pid < 0) {
-    memory_lock.unlock();
+    if (!alone) memory_lock.unlock();
     give_back(child);
     return pid;
   }
@@ -264,7 +266,7 @@ long clone(Thread* thread, Context& context, uint64_t number) {
     pause_for(kPause);
     made = clone_thread(static_cast<long>(host_flags), first_stack, wanted.child_tid, wanted.tls, child);
   }
-  memory_lock.unlock();
+  if (!alone) memory_lock.unlock();
   if (made < 0) {
     if (is_thread || shares) __atomic_fetch_sub(&threads_alive, 1, __ATOMIC_ACQ_REL);
     if (by_notification())

@@ -17,23 +17,25 @@ inline constexpr uint64_t kMagic = 0x656d69746e7572;
 inline constexpr uint64_t kSlots = LIB_STACKS;
 inline constexpr uint64_t kSlotSize = 64 << 10;
 inline constexpr uint64_t kSlotsSize = kSlotSize * LIB_MAX_CARRIERS;
-static_assert(kSlots + kSlotsSize <= LIB_END);
+static_assert(kSlots + kSlotsSize <= kBase);
 
-inline constexpr uint64_t kPatches = LIB_RUNTIME + 0xc000000000;  // a PatchTable, shared too
+inline constexpr uint64_t kPatches = LIB_RUNTIME + 0x100000;  // a PatchTable, shared too
 
 // With a trace: how many slots have been in use at most, and a ring of records (observe/ring.h) for each.
-inline constexpr uint64_t kRingsInUse = LIB_RUNTIME + 0xd000000000;
+inline constexpr uint64_t kRingsInUse = LIB_RUNTIME + 0x10000000;
 inline constexpr uint64_t kRings = kRingsInUse + 4096;
 inline constexpr uint64_t kRingCapacity = 64 << 10;
 inline constexpr uint64_t kRingStride = kRingCapacity + 4096;
 inline constexpr uint64_t kRingsSize = 4096 + kRingStride * LIB_MAX_CARRIERS;  // from kRingsInUse on
+static_assert(kRingsInUse + kRingsSize <= LIB_END);
 
 // With counting: how many slots have been in use at most, and Counts for each. Whoever has a slot adds to its
 // Counts, which nobody clears. In the modes in which guests reach them they can write what they like there.
-inline constexpr uint64_t kCountsInUse = LIB_RUNTIME + 0xe000000000;
+inline constexpr uint64_t kCountsInUse = LIB_RUNTIME + 0x4000000;
 inline constexpr uint64_t kCounts = kCountsInUse + 4096;
 inline constexpr uint64_t kCountsStride = 8192;
 inline constexpr uint64_t kCountsSize = 4096 + kCountsStride * LIB_MAX_CARRIERS;  // from kCountsInUse on
+static_assert(kCountsInUse + kCountsSize <= kRingsInUse);
 
 struct Counts {
   static constexpr uint64_t kNumbers = 512;  // the last one is for all that follow
@@ -136,6 +138,7 @@ struct PatchTable {
   uint32_t count;
   Patch patches[kMostPatches];
 };
+static_assert(kPatches + sizeof(PatchTable) <= kCountsInUse);
 
 // What the first guest's thread is started with.
 struct Start {

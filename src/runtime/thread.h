@@ -123,7 +123,10 @@ class Lock {
  public:
   void lock();
   void unlock();
-  void reset() { word_ = 0; }
+  // Of a new process. It writes only what it must: the page would be copied.
+  void reset() {
+    if (word_ != 0) word_ = 0;
+  }
 
  private:
   uint32_t word_ = 0;

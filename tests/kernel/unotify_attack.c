@@ -3,6 +3,7 @@
 // Prints a line for each attempt that did anything, and then "done".
 #include <errno.h>
 #include <fcntl.h>
+#include <lib_layout.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdint.h>
@@ -13,8 +14,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-static const uint64_t kRuntime = 0x1f0000000000, kLibrary = 0x200000000000, kLibraryEnd = 0x230000000000,
-                      kSlots = 0x1f8000000000;
+static const uint64_t kRuntime = LIB_RUNTIME, kLibrary = LIB_BASE, kLibraryEnd = LIB_KERNEL_END, kSlots = LIB_STACKS;
 enum { kRequestAt = 1024, kSlotSize = 64 << 10, kLibCalls = 0x10000 };
 
 static uint64_t raw_call, notify;

@@ -104,7 +104,7 @@ class Unotify(sandstone_test.TestCase):
         folder = tempfile.mkdtemp(dir="/var/tmp")
         self.addCleanup(subprocess.run, ["rm", "-rf", folder])
         os.chmod(folder, 0o755)
-        subprocess.run(["gcc", "-std=gnu17", "-O1", "-static", "-o", f"{folder}/attack", HERE / "unotify_attack.c"], check=True)
+        subprocess.run(["gcc", "-std=gnu17", "-O1", "-static", "-I", HERE.parents[1] / "linux/arch/lib/include/shared", "-o", f"{folder}/attack", HERE / "unotify_attack.c"], check=True)
         return folder
 
     def test_a_guest_cannot_reach_the_library_kernels_process(self):

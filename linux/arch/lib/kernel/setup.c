@@ -70,16 +70,21 @@ static struct notifier_block panic_block = { .notifier_call = on_panic };
 void __init setup_arch(char **command_line)
 {
 	unsigned long zone_ends[MAX_NR_ZONES] = {};
+	u64 edge;
 
 	strscpy(boot_command_line, lib_boot.command_line, COMMAND_LINE_SIZE);
 	*command_line = boot_command_line;
 	parse_early_param(); /* `quiet` must be known before the console is */
 	memblock_add(0, lib_boot.memory);
+	/* Upwards from the image: what boot allocates, above all the table of pages, is in the same huge pages as what comes later. */
+	memblock_set_bottom_up(true);
 	/* Page 0, whose address looks like an error in places; the image; the last page, over whose end a word may be
-	 * read (asm/word-at-a-time.h). */
-	memblock_reserve(0, PAGE_SIZE);
+	 * read (asm/word-at-a-time.h). Where memory is in huge pages, all of those two: what would be left of them is what the page
+	 * allocator would hand out first, and each process would fault in two more. Nobody touches them, so the host has none for them. */
+	edge = lib_boot.memory < LIB_LEAST_HUGE ? PAGE_SIZE : LIB_PAGE_BLOCK;
+	memblock_reserve(0, min(edge, (u64)LIB_IMAGE_OFFSET));
 	memblock_reserve(LIB_IMAGE_OFFSET, PAGE_ALIGN((u64)_end) - (u64)&lib_header);
-	memblock_reserve(lib_boot.memory - PAGE_SIZE, PAGE_SIZE);
+	memblock_reserve(lib_boot.memory - edge, edge);
 	min_low_pfn = 0;
 	lib_reserve_window();
 	zone_ends[ZONE_NORMAL] = max_low_pfn;

@@ -287,7 +287,7 @@ void lib_undertaker(struct lib_carrier *own)
 	lib_host(HOST_RT_SIGACTION, SIGSEGV, (long)action, 0, 8, 0, 0);
 	lib_host(HOST_RT_SIGACTION, SIGBUS, (long)action, 0, 8, 0, 0);
 	lib_host(HOST_RT_SIGPROCMASK, 0 /* SIG_BLOCK */, (long)&blocked, 0, 8, 0, 0);
-	lib_host(HOST_MUNMAP, 0x1000, LIB_BASE - 0x1000, 0, 0, 0, 0);
+	lib_host(HOST_MUNMAP, 0x1000, LIB_KERNEL_START - 0x1000, 0, 0, 0, 0);
 	lib_host(HOST_MUNMAP, LIB_END, HOST_USER_END - LIB_END, 0, 0, 0, 0);
 	lib_swap(&lib_shared.undertaker, own->pid);
 	lib_futex_wake(&lib_shared.undertaker, 1);

@@ -22,7 +22,7 @@ static inline int __access_ok(const void __user *ptr, unsigned long size)
 
 	if (size > TASK_SIZE_MAX || start > TASK_SIZE_MAX - size)
 		return 0;
-	return start + size <= LIB_BASE || start >= LIB_KERNEL_END;
+	return start + size <= LIB_KERNEL_START || start >= LIB_KERNEL_END;
 }
 #define __access_ok __access_ok
 #include <asm-generic/access_ok.h>

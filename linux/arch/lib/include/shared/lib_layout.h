@@ -11,22 +11,27 @@
 #define LIB_BASE 0x200000000000
 #define LIB_HUGE_PAGE 0x200000
 #define LIB_PAGE_BLOCK 0x400000 /* the page allocator's largest */
+#define LIB_LEAST_HUGE 0x12000000 /* with less memory small pages waste less */
 #define LIB_IMAGE_OFFSET 0x1ff000 /* the header, then text on a huge page */
-#define LIB_VMALLOC 0x220000000000
+#define LIB_VMALLOC 0x1f0000000000
 #define LIB_VMALLOC_SIZE 0x8000000000
-#define LIB_IO 0x22e000000000 /* device registers; never mapped */
-#define LIB_KERNEL_END 0x230000000000
+#define LIB_IO 0x1fe000000000 /* device registers; never mapped */
+#define LIB_KERNEL_START LIB_VMALLOC
+#define LIB_KERNEL_END 0x207fc0000000
 
 /*
- * Below it is room for the run-time of guests (src/runtime), which the kernel takes for user memory, and below that
- * the kernel keeps what exec's arguments were, for /proc. The stacks of the run-time are above: with the kernel's below them
- * both are one range to the host's sigaltstack(2). A guest's own memory is everywhere else.
+ * Above are the stacks of the run-time of guests (src/runtime), so that with the kernel's below them both are one range to the
+ * host's sigaltstack(2), and the run-time, all of which the kernel takes for user memory. Below, the kernel keeps what exec's
+ * arguments were, for /proc. A guest's own memory is everywhere else.
+ *
+ * What a process touches of all this is in the 512 GiB that begin with LIB_BASE, and of the run-time's in one GiB: each
+ * other region would cost a new process two or three more page tables, which are a tenth of what fork costs.
  */
-#define LIB_ARGUMENTS_END 0x1f0000000000
-#define LIB_RUNTIME 0x1f0000000000
+#define LIB_ARGUMENTS_END LIB_KERNEL_START
 #define LIB_STACKS LIB_KERNEL_END
+#define LIB_RUNTIME 0x207fd0000000
 #define LIB_RESERVED 0x1ef000000000 /* to LIB_END */
-#define LIB_END 0x230100000000
+#define LIB_END 0x208000000000
 
 /* lib_carrier.memory: whose memory the pointers of the task's calls mean; a positive number is a pid. */
 #define LIB_MEMORY_OWN 0
