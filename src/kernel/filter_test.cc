@@ -189,8 +189,8 @@ TEST(GuestFilter, CallsFromOutsideOurTextTrap) {
   const auto from = [](uint64_t address) {
     return judge(guest_filter(), {SYS_openat, AUDIT_ARCH_X86_64, address, {}});
   };
-  for (const uint64_t address : {uint64_t{0}, uint64_t{0x400000}, uint64_t{LIB_BASE - 1},
-                                 uint64_t{LIB_END}, uint64_t{0x7ffff7ff0000}})
+  for (const uint64_t address :
+       {uint64_t{0}, uint64_t{0x400000}, uint64_t{LIB_BASE - 1}, uint64_t{LIB_END}, uint64_t{0x7ffff7ff0000}})
     EXPECT_EQ(from(address), SECCOMP_RET_TRAP) << std::hex << address;
   for (const uint64_t address : {LIB_BASE + LIB_IMAGE_OFFSET, LIB_RUNTIME, LIB_END - 1})
     EXPECT_EQ(from(address), SECCOMP_RET_ALLOW);

@@ -149,12 +149,12 @@ class Rewriter {
     patch.displaced = static_cast<uint32_t>(made.displaced.size());
     const uint64_t tail = rewritten.skip + made.text.size();
     const uint64_t end = patch.trampolines + patch.trampolines_size + patch.tables_size;
-    const bool written = grow(fd_, size_, end) && write_at(text.data(), rewritten.skip, patch.at) &&
-                         write_at(made.text.data(), made.text.size(), patch.at + rewritten.skip) &&
-                         write_at(text.data() + tail, text.size() - tail, patch.at + tail) &&
-                         write_at(made.trampolines.data(), made.trampolines.size(), patch.trampolines) &&
-                         write_at(moves.data(), moves.size() * sizeof(PatchMove),
-                                  patch.trampolines + patch.trampolines_size);
+    const bool written =
+        grow(fd_, size_, end) && write_at(text.data(), rewritten.skip, patch.at) &&
+        write_at(made.text.data(), made.text.size(), patch.at + rewritten.skip) &&
+        write_at(text.data() + tail, text.size() - tail, patch.at + tail) &&
+        write_at(made.trampolines.data(), made.trampolines.size(), patch.trampolines) &&
+        write_at(moves.data(), moves.size() * sizeof(PatchMove), patch.trampolines + patch.trampolines_size);
     if (!written) {
       patch.trampolines_size = 0;
       return;
