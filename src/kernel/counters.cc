@@ -1,7 +1,6 @@
 #include "kernel/counters.h"
 
 #include <dirent.h>
-#include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -13,7 +12,7 @@
 #include <memory>
 #include <string>
 
-#include "base/fd.h"
+#include "kernel/resident.h"
 #include "observe/stats_text.h"
 #include "runtime/runtime.h"
 
@@ -66,16 +65,6 @@ void add_counts(Stats::Calls& to, const Counts& from) {
   }
 }
 
-// RssAnon of one process, in bytes; 0 if it is gone.
-uint64_t anonymous_of(const char* pid) {
-  const Fd file(::open((std::string("/proc/") + pid + "/status").c_str(), O_RDONLY | O_CLOEXEC));
-  char text[4096];
-  const ssize_t size = file.valid() ? ::read(file.get(), text, sizeof text - 1) : 0;
-  text[std::max<ssize_t>(size, 0)] = '\0';
-  const char* line = std::strstr(text, "\nRssAnon:");
-  return line == nullptr ? 0 : std::strtoull(line + 9, nullptr, 10) << 10;
-}
-
 }  // namespace
 
 Result<void> Counters::map() {
@@ -124,7 +113,8 @@ uint64_t Counters::anonymous_memory() const {
   if (processes == nullptr) return 0;
   while (const dirent* entry = ::readdir(processes.get())) {
     const auto pid = static_cast<pid_t>(std::strtol(entry->d_name, nullptr, 10));
-    if (pid > 1 && pid != ::getpid() && pid != kernel_) sum += anonymous_of(entry->d_name);
+    if (pid > 1 && pid != ::getpid() && pid != kernel_)
+      sum += anonymous_memory_of(static_cast<uint32_t>(pid));
   }
   return sum;
 }

@@ -101,9 +101,9 @@ uint32_t own_threads(const RunSpec& spec) {
   const SyscallMode mode = spec.chosen_syscall_mode();
   const auto volumes = std::count_if(spec.mounts.begin(), spec.mounts.end(),
                                      [](const Mount& mount) { return mount.kind == Mount::Kind::bind; });
-  return 12 + static_cast<uint32_t>(volumes) + (mode == SyscallMode::rewrite ? 1 : 0) +
+  return 13 + static_cast<uint32_t>(volumes) + (mode == SyscallMode::rewrite ? 1 : 0) +
          (mode == SyscallMode::unotify ? 3 : 0) + (spec.network == Network::user ? 2 : 0) +
-         (spec.trace.empty() ? 0 : 1) + (spec.counts_stats() ? 1 : 0);
+         (spec.trace.empty() ? 0 : 2) + (spec.counts_stats() ? 1 : 0);
 }
 
 // The library kernel's share of -m: its caches then give way before the host has to kill. The rest is for

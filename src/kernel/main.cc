@@ -25,6 +25,7 @@
 #include "kernel/counters.h"
 #include "kernel/guest.h"
 #include "kernel/network.h"
+#include "kernel/resident.h"
 #include "kernel/signals.h"
 #include "kernel/tracer.h"
 #include "libkernel/device_host.h"
@@ -126,12 +127,14 @@ int run(int argc, char** argv) {
   // Addresses, taken before anybody could have changed them.
   const Interrupts interrupts(image->header());
   const Watch watch(image->header());
+  Resident resident(image->header());
   libkernel::HugePages huge_pages(*image);
   lib_device_window* windows = image->header().shared->windows;
   Counters counters(image->header(), [&interrupts](unsigned number) { interrupts.raise(number); });
 
   collect_signals(shared, watch);
   libkernel::quiet_thread([&huge_pages] { huge_pages.run(); }).detach();
+  libkernel::quiet_thread([&resident] { resident.run(); }).detach();
   ::signal(SIGPIPE, SIG_IGN);
   for (const int fd : {0, 1}) ::close(fd);
   std::vector<std::unique_ptr<libkernel::DeviceHost>> hosts;

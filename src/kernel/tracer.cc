@@ -2,11 +2,11 @@
 
 #include <fmt/format.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <memory>
 
 #include "base/fd.h"
 #include "observe/format.h"
@@ -19,10 +19,8 @@ void* pointer(uint64_t address) {
   return reinterpret_cast<void*>(address);  // NOLINT: the addresses are fixed numbers
 }
 
-// Lines of several threads in the order of time need a few at once; a guest that writes without end must not
-// keep us from it.
-constexpr size_t kMostAtOnce = 4096;
-constexpr useconds_t kPause = 1000;
+constexpr size_t kMostWaiting = 128 << 10;  // records, of a third of a KiB
+constexpr useconds_t kPause = 1000, kShortPause = 200;
 
 }  // namespace
 
@@ -33,46 +31,92 @@ Result<void> Tracer::map_rings() {
   return {};
 }
 
-Tracer::Tracer(int fd, bool json) : fd_(fd), json_(json), thread_([this] { run(); }) {}
+Tracer::Tracer(int fd, bool json)
+    : fd_(fd), json_(json), writer_([this] { write_all(); }), gatherer_([this] { gather(); }) {}
 
 Tracer::~Tracer() {
   stop_ = true;
-  thread_.join();
+  gatherer_.join();
+  {
+    const std::lock_guard lock(mutex_);
+    ended_ = true;
+  }
+  changed_.notify_one();
+  writer_.join();
   if (dropped_ > 0)
     write(json_ ? fmt::format("{{\"dropped\":{}}}\n", dropped_)
                 : fmt::format("# {} calls came faster than they could be written\n", dropped_));
 }
 
-void Tracer::run() {
-  while (!stop_)
-    if (!drain()) ::usleep(kPause);
-  while (drain()) {
+void Tracer::gather() {
+  Records batch;
+  while (!stop_) {
+    const bool some = drain(batch);
+    hand_over(batch);
+    ::usleep(some ? kShortPause : kPause);
   }
+  while (drain(batch)) hand_over(batch);
 }
 
-bool Tracer::drain() {
+// What there is, and no more than that: who writes without end must not keep us here.
+bool Tracer::drain(Records& batch) {
   const uint32_t used = std::min<uint32_t>(
       __atomic_load_n(static_cast<uint32_t*>(pointer(runtime::kRingsInUse)), __ATOMIC_ACQUIRE),
       LIB_MAX_CARRIERS);
   while (readers_.size() < used)
     readers_.emplace_back(pointer(runtime::kRings + readers_.size() * runtime::kRingStride),
                           runtime::kRingCapacity);
-  std::vector<observe::Record> batch;
+  constexpr size_t kMostOfOne = runtime::kRingCapacity / observe::kSmallestEntry;
   for (auto& reader : readers_) {
     observe::Record record;
-    while (batch.size() < kMostAtOnce && reader.pop(record)) batch.push_back(record);
+    for (size_t i = 0; i < kMostOfOne && reader.pop(record); ++i) batch.push_back(record);
     dropped_ += reader.take_dropped();
   }
-  if (batch.empty()) return false;
   std::stable_sort(batch.begin(), batch.end(), [](const auto& a, const auto& b) { return a.time < b.time; });
+  return !batch.empty();
+}
+
+void Tracer::hand_over(Records& batch) {
+  if (batch.empty()) return;
+  {
+    const std::lock_guard lock(mutex_);
+    const size_t fits = std::min(batch.size(), kMostWaiting - std::min(waiting_.size(), kMostWaiting));
+    waiting_.insert(waiting_.end(), batch.begin(), batch.begin() + static_cast<ptrdiff_t>(fits));
+    dropped_ += batch.size() - fits;
+  }
+  changed_.notify_one();
+  batch.clear();
+}
+
+void Tracer::write_all() {
+  // Beside a program that has something to do, later.
+  ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), 10);
+  Records records;
+  for (;;) {
+    {
+      std::unique_lock lock(mutex_);
+      changed_.wait(lock, [this] { return ended_ || !waiting_.empty(); });
+      if (waiting_.empty()) return;
+      records.swap(waiting_);
+    }
+    write(records);
+    records.clear();
+  }
+}
+
+void Tracer::write(const Records& records) const {
+  constexpr size_t kAtOnce = 64 << 10;
   std::string text;
-  for (const auto& record : batch)
-    text += (json_ ? observe::format_json(record)
-                   : observe::format_text(
-                         record, {.pid = true, .time = true, .duration = true, .disposition = true})) +
-            "\n";
+  for (const auto& record : records) {
+    text += json_ ? observe::format_json(record)
+                  : observe::format_text(record,
+                                         {.pid = true, .time = true, .duration = true, .disposition = true});
+    text += '\n';
+    if (text.size() < kAtOnce) continue;
+    write(text);
+    text.clear();
+  }
   write(text);
-  return true;
 }
 
 void Tracer::write(const std::string& text) const {

@@ -22,9 +22,9 @@ static_assert(kSlots + kSlotsSize <= kBase);
 inline constexpr uint64_t kPatches = LIB_RUNTIME + 0x100000;  // a PatchTable, shared too
 
 // With a trace: how many slots have been in use at most, and a ring of records (observe/ring.h) for each.
-inline constexpr uint64_t kRingsInUse = LIB_RUNTIME + 0x10000000;
+inline constexpr uint64_t kRingsInUse = LIB_RUNTIME + 0x30000000;
 inline constexpr uint64_t kRings = kRingsInUse + 4096;
-inline constexpr uint64_t kRingCapacity = 64 << 10;
+inline constexpr uint64_t kRingCapacity = 1 << 20;
 inline constexpr uint64_t kRingStride = kRingCapacity + 4096;
 inline constexpr uint64_t kRingsSize = 4096 + kRingStride * LIB_MAX_CARRIERS;  // from kRingsInUse on
 static_assert(kRingsInUse + kRingsSize <= LIB_END);

@@ -156,6 +156,12 @@ void deliver(Thread* thread, Context& context) {
   }
 }
 
+// The registers are the handler's from here on; the trail wants to know what the call gave.
+void ends_with(Thread* thread, long result) {
+  thread->result = result;
+  thread->has_result = true;
+}
+
 void again(Context& context, uint64_t number) {
   context.r[RAX] = number;
   context.r[RIP] -= 2;  // the instruction is there, in every form of a call site that asks for this
@@ -170,6 +176,7 @@ void settle(Thread* thread, Context& context, uint64_t number, long result) {
   const bool held = carrier->hold == 2;
   carrier->hold = 0;
   if (carrier->status != LIB_RETURNED ? !signal_due(thread) : !held || !ask(thread)) return;
+  ends_with(thread, result == -kErestart ? -kEintr : result);
   if (result == -kErestart && number != kNoRestart) again(context, number);
   deliver(thread, context);
 }
@@ -178,6 +185,7 @@ bool settle_interrupted(Thread* thread, Context& context, uint64_t number, bool 
   thread->kicked = 0;
   if (!ask(thread)) return true;
   context.r[RAX] = static_cast<uint64_t>(-kEintr);
+  ends_with(thread, -kEintr);
   if (restarts && (thread->carrier->signal.flags & kRestart) != 0) again(context, number);
   deliver(thread, context);
   return false;

@@ -51,6 +51,7 @@ struct Thread {
   uint32_t tid;     // as the guest knows it
   lib_carrier* carrier;
   uint64_t alternate, alternate_size;  // the guest's sigaltstack
+  int64_t result;                      // see has_result
   uint32_t vfork_done;                 // futex: the child that shares our fate until then has gone on
   Thread* vfork_parent;                // to tell so
   uint64_t robust_list;
@@ -60,6 +61,7 @@ struct Thread {
   bool shares_memory;      // with another process: vfork(2), or clone(2) with CLONE_VM alone
   bool copies_memory;      // at its start: a process like fork(2)'s
   bool alternate_disarms;  // SS_AUTODISARM: a handler that runs there finds none
+  bool has_result;         // of a call that ends in a handler
   bool stepping;           // the guest steps through its text, and what serves a call does not
 };
 

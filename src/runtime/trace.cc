@@ -47,6 +47,10 @@ constexpr auto kCopy = [](void* to, uint64_t from, size_t size) -> size_t {
   return guarded_count(to, pointer<const void>(from), size);
 };
 
+int64_t result_of(const Thread* thread, const Context& context) {
+  return thread->has_result ? thread->result : static_cast<int64_t>(context.r[RAX]);
+}
+
 void dispatch_traced(Thread* thread, Context& context) {
   const uint64_t* r = context.r;
   const auto number = static_cast<uint32_t>(r[RAX]);
@@ -65,14 +69,14 @@ void dispatch_traced(Thread* thread, Context& context) {
     record.no_result = 1;
     ring_of(thread).push(record);
     dispatch(thread, context);
-    if (static_cast<int64_t>(context.r[RAX]) >= 0) return;
+    if (result_of(thread, context) >= 0) return;
     record.no_result = 0;
   } else {
     record.no_result = 0;
     dispatch(thread, context);
   }
   record.duration = now() - record.time;
-  observe::capture_exit(record, static_cast<int64_t>(context.r[RAX]), kCopy);
+  observe::capture_exit(record, result_of(thread, context), kCopy);
   ring_of(thread).push(record);
 }
 
@@ -95,8 +99,9 @@ uint32_t& count(const Thread* thread, const Context& context) {
 
 void dispatch_watched(Thread* thread, Context& context) {
   uint32_t* enosys = boot.count != 0 ? &count(thread, context) : nullptr;
+  thread->has_result = false;
   boot.trace != 0 ? dispatch_traced(thread, context) : dispatch(thread, context);
-  if (enosys != nullptr && static_cast<int64_t>(context.r[RAX]) == -kEnosys) add_one(*enosys);
+  if (enosys != nullptr && result_of(thread, context) == -kEnosys) add_one(*enosys);
 }
 
 }  // namespace sandstone::runtime

@@ -15,8 +15,8 @@
 #define SLOTS LIB_STACKS
 #define SLOTS_SIZE (65536UL * LIB_MAX_CARRIERS)
 #define PATCHES (LIB_RUNTIME + 0x100000)
-#define RINGS (LIB_RUNTIME + 0x10000000)
-#define RINGS_SIZE (4096UL + (65536UL + 4096) * 64)  // those of the first threads
+#define RINGS (LIB_RUNTIME + 0x30000000)
+#define RINGS_SIZE (4096UL + ((1UL << 20) + 4096) * 64)  // those of the first threads
 #define COUNTS (LIB_RUNTIME + 0x4000000)
 #define COUNTS_SIZE (4096UL + 8192 * 64)
 #define MEMORY_SIZE (1UL << 30)

@@ -359,4 +359,5 @@ void arch_unmap(struct mm_struct *mm, unsigned long start, unsigned long end)
 void arch_exit_mmap(struct mm_struct *mm)
 {
 	unpin(mm, 0, ULONG_MAX);
+	lib_forget_resident(mm);
 }

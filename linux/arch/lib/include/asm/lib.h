@@ -7,6 +7,7 @@
 #include <lib_abi.h>
 
 struct task_struct;
+struct mm_struct;
 struct pt_regs;
 struct __kernel_itimerspec;
 struct __kernel_old_itimerval;
@@ -54,6 +55,9 @@ static inline void lib_or64(u64 *word, u64 bits)
 }
 
 extern struct lib_carrier lib_carriers[LIB_MAX_CARRIERS];
+
+/* resident.c */
+void lib_forget_resident(struct mm_struct *mm);
 
 /* cpu.c: the CPU as a lock that carriers pass on. */
 int lib_take_cpu(struct lib_carrier *carrier);

@@ -3,5 +3,7 @@
 #define _ASM_LIB_MMU_H
 typedef struct {
 	struct lib_pins *pins; /* pages.c */
+	unsigned long host_pages; /* counted as anonymous ones: the host's, when it was asked last, resident.c */
+	unsigned long long host_asked;
 } mm_context_t;
 #endif

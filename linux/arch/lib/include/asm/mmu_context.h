@@ -14,7 +14,7 @@ void arch_unmap(struct mm_struct *mm, unsigned long start, unsigned long end);
 
 static inline int init_new_context(struct task_struct *task, struct mm_struct *mm)
 {
-	mm->context.pins = NULL;
+	mm->context = (mm_context_t){};
 	return 0;
 }
 #define init_new_context init_new_context

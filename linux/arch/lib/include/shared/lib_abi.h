@@ -123,6 +123,14 @@ struct lib_old_handler {
 	lib_u64 handler, flags;
 };
 
+/* How many pages of its own, of no file, a process of the host's has. One asks at a time, with the CPU held. */
+struct lib_question {
+	lib_u32 asked, answered; /* futexes; count */
+	lib_u32 pid;
+	lib_u32 listens; /* there is who answers */
+	lib_u64 pages;
+};
+
 struct lib_shared {
 	/* The one CPU: the id of the carrier that holds it, and how many wait for it. */
 	lib_u32 owner;
@@ -144,6 +152,7 @@ struct lib_shared {
 	lib_u32 bell __attribute__((aligned(64))); /* futex of the interrupt thread */
 	lib_u32 bell_sleeping;
 	lib_u64 deadline; /* of the timer, in nanoseconds of the host's monotonic clock; all ones: none */
+	struct lib_question question;
 	struct lib_device_window windows[LIB_MAX_DEVICES];
 };
 

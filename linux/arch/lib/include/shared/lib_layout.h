@@ -17,19 +17,19 @@
 #define LIB_VMALLOC_SIZE 0x8000000000
 #define LIB_IO 0x1fe000000000 /* device registers; never mapped */
 #define LIB_KERNEL_START LIB_VMALLOC
-#define LIB_KERNEL_END 0x207fc0000000
+#define LIB_KERNEL_END 0x207e00000000
 
 /*
  * Above are the stacks of the run-time of guests (src/runtime), so that with the kernel's below them both are one range to the
  * host's sigaltstack(2), and the run-time, all of which the kernel takes for user memory. Below, the kernel keeps what exec's
  * arguments were, for /proc. A guest's own memory is everywhere else.
  *
- * What a process touches of all this is in the 512 GiB that begin with LIB_BASE, and of the run-time's in one GiB: each
+ * What a process touches of all this is in the 512 GiB that begin with LIB_BASE, and of the run-time's, but for a trace, in one GiB: each
  * other region would cost a new process two or three more page tables, which are a tenth of what fork costs.
  */
 #define LIB_ARGUMENTS_END LIB_KERNEL_START
 #define LIB_STACKS LIB_KERNEL_END
-#define LIB_RUNTIME 0x207fd0000000
+#define LIB_RUNTIME 0x207e10000000
 #define LIB_RESERVED 0x1ef000000000 /* to LIB_END */
 #define LIB_END 0x208000000000
 
