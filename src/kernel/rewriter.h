@@ -10,7 +10,8 @@
 
 namespace sandstone::kernel {
 
-// Maps the table, before the first guest. The file of patches, to be inherited by the guests.
+// Maps the table, before the first guest. The file of patches, to be inherited by the guests; with room and a huge
+// page for the first ones if it is `used`, which the rewriter counts on.
 Result<Fd> make_patch_table(bool used);
 
 // Answers for ever, on a thread of its own. `ahead` is asked first.
